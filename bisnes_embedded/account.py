@@ -9,7 +9,8 @@ opening every parent directory up to `/` to everybody; we do not touch other peo
 1.  `setuid`, when a trial shows that the account reaches everything: no privilege is left.
 2.  `setuid` keeping one capability as *ambient*, so that it survives `exec`: `CAP_DAC_READ_SEARCH` (pass through and
     read, never write), or `CAP_DAC_OVERRIDE` where that is all a container was given. PostgreSQL checks
-    `geteuid() != 0`, and so is satisfied.
+    `geteuid() != 0`, and so is satisfied. It also asks access(2) for its own program, and that call ignores the
+    capabilities of anyone but root unless the process carries the secure bit `NO_SETUID_FIXUP`: so we set that.
 3.  A user namespace in which our root is called `nobody`: for containers that have no `CAP_SETUID` at all. Files stay
     root's own. Last, because many machines forbid such namespaces.
 """
@@ -33,10 +34,13 @@ CAP_DAC_READ_SEARCH = 2
 _CAPABILITY_VERSION_3 = 0x20080522
 
 #: Source: linux/prctl.h, read 2026-11-23.
-_PR_SET_KEEPCAPS = 8
 _PR_CAPBSET_READ = 23
+_PR_SET_SECUREBITS = 28
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_RAISE = 2
+
+#: Source: linux/securebits.h, read 2026-11-23.
+_SECBIT_NO_SETUID_FIXUP = 1 << 2
 
 #: Source: linux/sched.h, read 2026-11-23.
 _CLONE_NEWUSER = 0x10000000
@@ -56,9 +60,8 @@ def step_down(folder: Path, needs: Sequence[Path]) -> None:
         _require_own(folder)
         return
     entry = _account_for(folder)
-    if entry is not None and _can_become(entry, ()):
-        capabilities = [None, CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE]
-        for capability in capabilities:
+    if entry is not None and _reaches(entry, None, ()):
+        for capability in (None, CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE):
             if capability is not None and not _may_keep(capability):
                 continue
             _give(folder, entry)
@@ -91,32 +94,38 @@ def _account_for(folder: Path) -> pwd.struct_passwd | None:
 def _give(folder: Path, entry: pwd.struct_passwd) -> None:
     """Makes `folder` and all in it the account's; the top last, so that a crash in between is repeated."""
     if folder.stat().st_uid != entry.pw_uid:
-        _own_tree(folder, entry.pw_uid, entry.pw_gid)
+        _own_below(folder, entry.pw_uid, entry.pw_gid, topdown=False)
+        os.chown(folder, entry.pw_uid, entry.pw_gid)
     folder.chmod(0o700)
 
 
 def _give_back(folder: Path) -> None:
-    """Makes `folder` root's own again: inside the namespace only root's files are reachable."""
-    if folder.stat().st_uid != 0:
-        _own_tree(folder, 0, 0)
+    """Makes `folder` root's own again: inside the namespace only root's files are reachable.
+
+    From the top down, as a root without capabilities may not even list another's folder.
+    """
+    os.chown(folder, 0, 0)
     folder.chmod(0o700)
+    _own_below(folder, 0, 0, topdown=True)
 
 
-def _own_tree(folder: Path, uid: int, gid: int) -> None:
+def _own_below(folder: Path, uid: int, gid: int, *, topdown: bool) -> None:
+    def stop(refused: OSError) -> None:
+        raise CannotStart(f"root may not change the owner of {refused.filename}: run as an ordinary user") from refused
+
     try:
-        for parent, folders, files in os.walk(folder):
+        for parent, folders, files in os.walk(folder, topdown=topdown, onerror=stop):
             for name in (*folders, *files):
                 os.chown(os.path.join(parent, name), uid, gid, follow_symlinks=False)
-        os.chown(folder, uid, gid)
     except PermissionError as refused:
-        raise CannotStart(f"root may not change the owner of {refused.filename}: run as an ordinary user") from refused
+        stop(refused)
 
 
 def _become(entry: pwd.struct_passwd, capability: int | None) -> None:
     """Changes to the account for good, keeping at most one capability through `exec`."""
     libc = ctypes.CDLL(None, use_errno=True)
     if capability is not None:
-        _check(libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0), "keep capabilities")
+        _check(libc.prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP, 0, 0, 0), "keep capabilities")
     os.setgroups([])
     os.setresgid(entry.pw_gid, entry.pw_gid, entry.pw_gid)
     os.setresuid(entry.pw_uid, entry.pw_uid, entry.pw_uid)
@@ -131,10 +140,6 @@ def _become(entry: pwd.struct_passwd, capability: int | None) -> None:
 def _may_keep(capability: int) -> bool:
     libc = ctypes.CDLL(None, use_errno=True)
     return bool(libc.prctl(_PR_CAPBSET_READ, capability, 0, 0, 0) == 1)
-
-
-def _can_become(entry: pwd.struct_passwd, needs: Iterable[Path]) -> bool:
-    return _reaches(entry, None, needs)
 
 
 def _reaches(entry: pwd.struct_passwd, capability: int | None, needs: Iterable[Path]) -> bool:

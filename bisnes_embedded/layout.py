@@ -1,8 +1,8 @@
 """What both embedded services share: their folders, the order of a start, and the final `exec`.
 
-    var/postgres/lock     who runs this server (see `tenure`)
-    var/postgres/data     its data, owned by the account that it runs as (see `account`)
-    <run dir>/<socket>    a symbolic link to the socket, which the server itself creates inside its data folder
+    var/postgres.lock    who runs this server (see `tenure`)
+    var/postgres/data    its data, owned by the account that it runs as (see `account`)
+    <run dir>/<socket>   a symbolic link to the socket, which the server itself creates inside its data folder
 
 The socket lives beside the data, addressed relative to it, for two reasons: the server then needs no right to write in
 the run directory, where Circus's control socket is; and the kernel's limit on the length of socket paths (107 bytes)
@@ -67,7 +67,7 @@ class Service(ABC):
         data = folder / "data"
         folder.mkdir(parents=True, exist_ok=True)
         run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        tenure.take(folder / "lock", self.stop_signals)
+        tenure.take(folder.with_name(f"{self.name}.lock"), self.stop_signals)
         _link(run_dir / self.socket_name, data / self.socket_name)
         account.step_down(folder, needs=(self.binary(), folder))
         os.umask(0o077)
