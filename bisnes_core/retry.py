@@ -83,9 +83,7 @@ def judge(error: SendError, *, attempts: int, throttles: int, rule: RetryRule, n
         until = now + timedelta(seconds=AUTH_RECHECK_S)
         return Verdict(Status.QUEUED, until, False, Pause(Scope.PHONE, until, error.code, status))
     if isinstance(error, Restricted):
-        return Verdict(
-            Status.QUEUED, error.until, False, Pause(Scope.PHONE, error.until, error.code, "restricted")
-        )
+        return Verdict(Status.QUEUED, error.until, False, Pause(Scope.PHONE, error.until, error.code, "restricted"))
     if isinstance(error, Permanent):
         return Verdict(Status.FAILED, now)
     if isinstance(error, Retryable):

@@ -36,7 +36,9 @@ def _names(*names: str) -> AliasChoices:
 class Settings(BaseSettings):
     """The installation's settings; durations in seconds, sizes in bytes."""
 
-    model_config = SettingsConfigDict(env_prefix="BISNES_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="BISNES_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True
+    )
 
     # -- where things live --------------------------------------------------------------------------------------
     home: Path = Field(default_factory=Path.cwd, description="Folder that holds var/ and logs/.")
@@ -89,7 +91,9 @@ class Settings(BaseSettings):
     )
     meta_webhook_verify_token: SecretStr | None = Field(
         None,
-        validation_alias=_names("BISNES_META_WEBHOOK_VERIFY_TOKEN", "META_WEBHOOK_VERIFY_TOKEN", "WEBHOOK_VERIFY_TOKEN"),
+        validation_alias=_names(
+            "BISNES_META_WEBHOOK_VERIFY_TOKEN", "META_WEBHOOK_VERIFY_TOKEN", "WEBHOOK_VERIFY_TOKEN"
+        ),
         description="Answered to Meta's verification request.",
     )
 
@@ -110,12 +114,16 @@ class Settings(BaseSettings):
         20, validation_alias=_names("BISNES_API_POOL_MAX", "DATABASE_POOL_API_MAX"), description="Pool of `api`."
     )
     database_pool_wwebjs_max: int = Field(
-        10, validation_alias=_names("BISNES_WWEBJS_POOL_MAX", "DATABASE_POOL_WWEBJS_MAX"), description="Pool of `wwebjs`."
+        10,
+        validation_alias=_names("BISNES_WWEBJS_POOL_MAX", "DATABASE_POOL_WWEBJS_MAX"),
+        description="Pool of `wwebjs`.",
     )
     database_pool_meta_max: int = Field(
         20, validation_alias=_names("BISNES_META_POOL_MAX", "DATABASE_POOL_META_MAX"), description="Pool of `meta`."
     )
-    database_pool_relay_max: int = Field(4, validation_alias=_names("BISNES_RELAY_POOL_MAX"), description="Pool of `relay`.")
+    database_pool_relay_max: int = Field(
+        4, validation_alias=_names("BISNES_RELAY_POOL_MAX"), description="Pool of `relay`."
+    )
     database_pool_events_max: int = Field(
         6, validation_alias=_names("BISNES_EVENTS_POOL_MAX"), description="Pool of `events`."
     )
@@ -137,11 +145,14 @@ class Settings(BaseSettings):
         0.25, description="A ticket waits this long for its batch, then leaves the stragglers alone and goes on."
     )
     deliver_tickets: int = Field(16, description="Tickets that one process handles at a time (Dramatiq threads).")
-    lease_s: float = Field(5.0, description="A claimed message is its holder's for this long; renewed while it is sent.")
+    lease_s: float = Field(
+        5.0, description="A claimed message is its holder's for this long; renewed while it is sent."
+    )
     ticket_s: float = Field(3.0, description="A ticket whose holder died is issued anew after this.")
     relay_poll_s: float = Field(0.25, description="Looks for due work when no nudge comes; bounds a lost nudge.")
     confirm_wait_s: float = Field(
-        6.0, description="How long a receipt may take to say whether an unconfirmed message left; with the lease < 15 s."
+        6.0,
+        description="How long a receipt may take to say whether an unconfirmed message left; with the lease < 15 s.",
     )
     redelivery_wait_s: float = Field(
         30.0,
@@ -150,7 +161,9 @@ class Settings(BaseSettings):
     )
     heartbeat_s: float = Field(10.0, description="Period of the heartbeats in process_health.")
     graceful_stop_s: float = Field(12.0, description="SIGTERM to exit; longer than one send's deadline.")
-    raw_event_retention_s: float = Field(7 * 86400.0, description="Raw provider events are kept this long after parsing.")
+    raw_event_retention_s: float = Field(
+        7 * 86400.0, description="Raw provider events are kept this long after parsing."
+    )
 
     @field_validator("channels", mode="before")
     @classmethod

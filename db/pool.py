@@ -1,0 +1,165 @@
+"""The pool of connections of one process: sized per process, reconnecting by itself, its occupancy measured.
+
+PostgreSQL may vanish (connection refused) or fall silent (stopped, network gone). The first raises at once; against the
+second a watchdog shuts the socket of a connection that has been in use for longer than the pool's patience, which turns
+the silence into an error in the waiting thread.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg.rows import TupleRow
+from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
+
+from bisnes_core.settings import Settings
+
+Connection = psycopg.Connection[TupleRow]
+AsyncConnection = psycopg.AsyncConnection[TupleRow]
+
+#: How often the watchdog looks; adds at most this to the patience.
+WATCH_EVERY_S = 0.1
+#: The pool tries to replace lost connections for this long before it reports failure; it starts anew on the next use.
+RECONNECT_S = 5.0
+
+
+class DatabaseAway(ConnectionError):
+    """PostgreSQL does not answer; nothing is known to be stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Occupancy:
+    """Use of a pool: connections open, in use, and requests that wait for one."""
+
+    size: int
+    in_use: int
+    waiting: int
+
+
+def _occupancy(stats: dict[str, int]) -> Occupancy:
+    size = stats.get("pool_size", 0)
+    return Occupancy(size, size - stats.get("pool_available", 0), stats.get("requests_waiting", 0))
+
+
+def _connect_options(settings: Settings) -> dict[str, Any]:
+    return {
+        "autocommit": True,
+        "prepare_threshold": 2,
+        "connect_timeout": 2,
+        "application_name": f"bisnes {settings.process} {settings.instance}",
+    }
+
+
+class Pool:
+    """Synchronous pool for threads (the API)."""
+
+    def __init__(self, settings: Settings, *, patience_s: float | None = None) -> None:
+        self.patience_s = patience_s or settings.database_patience_s
+        self._in_use: dict[int, tuple[Connection, float]] = {}
+        self._closed = threading.Event()
+        self._pool = ConnectionPool(
+            settings.database_conninfo,
+            min_size=1,
+            max_size=settings.pool_size,
+            timeout=self.patience_s,
+            reconnect_timeout=RECONNECT_S,
+            kwargs=_connect_options(settings),
+            open=False,
+        )
+
+    def open(self) -> None:
+        """Starts connecting in the background; does not wait."""
+        self._pool.open(wait=False)
+        threading.Thread(target=self._watch, name="database-watchdog", daemon=True).start()
+
+    def close(self) -> None:
+        """Ends all connections."""
+        self._closed.set()
+        self._pool.close()
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """A connection in autocommit mode; use `conn.transaction()` for more than one statement.
+
+        Raises:
+            DatabaseAway: when there is none within the patience, or it was lost or silent while in use.
+        """
+        started = time.monotonic()
+        try:
+            with self._pool.connection() as conn:
+                token = id(conn)
+                self._in_use[token] = (conn, started + self.patience_s)
+                try:
+                    yield conn
+                finally:
+                    self._in_use.pop(token, None)  # absent when the watchdog has taken it
+        except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
+            raise DatabaseAway(str(error)) from error
+
+    def occupancy(self) -> Occupancy:
+        """How full the pool is."""
+        return _occupancy(self._pool.get_stats())
+
+    def _watch(self) -> None:
+        while not self._closed.wait(WATCH_EVERY_S):
+            now = time.monotonic()
+            for token, use in list(self._in_use.items()):
+                conn, deadline = use
+                # `is`: the connection may have changed hands since the list was made; the new user has a new deadline.
+                if now > deadline and self._in_use.get(token) is use:
+                    del self._in_use[token]
+                    _shut_socket(conn)
+
+
+def _shut_socket(conn: Connection) -> None:
+    """Makes a silent connection fail in the thread that waits for it, without touching libpq from this thread."""
+    with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(conn.fileno())) as twin:
+        twin.shutdown(socket.SHUT_RDWR)
+
+
+class AsyncPool:
+    """Asynchronous pool for the workers' event loops."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._pool = AsyncConnectionPool(
+            settings.database_conninfo,
+            min_size=1,
+            max_size=settings.pool_size,
+            timeout=RECONNECT_S,
+            reconnect_timeout=RECONNECT_S,
+            kwargs=_connect_options(settings),
+            open=False,
+        )
+
+    async def open(self) -> None:
+        """Starts connecting in the background; does not wait."""
+        await self._pool.open(wait=False)
+
+    async def close(self) -> None:
+        """Ends all connections."""
+        await self._pool.close()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[AsyncConnection]:
+        """A connection in autocommit mode.
+
+        Raises:
+            DatabaseAway: when there is none in time, or it was lost while in use.
+        """
+        try:
+            async with self._pool.connection() as conn:
+                yield conn
+        except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
+            raise DatabaseAway(str(error)) from error
+
+    def occupancy(self) -> Occupancy:
+        """How full the pool is."""
+        return _occupancy(self._pool.get_stats())
