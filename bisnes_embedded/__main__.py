@@ -6,7 +6,6 @@ otherwise the server's own.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 
@@ -20,15 +19,14 @@ SERVICES: dict[str, Callable[[], Service]] = {"postgres": postgres.service, "val
 def main(arguments: list[str]) -> int:
     """Becomes the named server; returns only when that fails."""
     if len(arguments) != 1 or arguments[0] not in SERVICES:
-        print(f"usage: python -m bisnes_embedded {'|'.join(SERVICES)}", file=sys.stderr)
+        sys.stderr.write(f"usage: python -m bisnes_embedded {'|'.join(SERVICES)}\n")
         return 2
     settings = load_settings()
     try:
         SERVICES[arguments[0]]().become(settings.home.resolve(), settings.run_dir.absolute())
     except CannotStart as reason:
-        print(f"{arguments[0]} was not started: {reason}", file=sys.stderr)
-        return 1
-    return os.EX_SOFTWARE  # `become` execs: it does not return
+        sys.stderr.write(f"{arguments[0]} was not started: {reason}\n")
+    return 1
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ class Service(ABC):
         self.prepare(data)
         os.chdir(data)
         command = self.command(data)
-        os.execv(command[0], command)
+        os.execv(command[0], command)  # noqa: S606 - the server takes this process over
 
 
 def _link(link: Path, target: Path) -> None:
