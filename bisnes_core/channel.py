@@ -26,7 +26,7 @@ from bisnes_core.status import Status
 ENTRY_POINT_GROUP = "bisnes.channels"
 
 
-# -- what a provider tells us (webhook side) ---------------------------------------------------------------------------
+# -- what a provider tells us (webhook side) --------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class WebhookRequest:
     """A provider's request as it came in; `headers` have lower-case names, `body` is the raw bytes."""
@@ -122,7 +122,7 @@ class Webhook:
     token_setting: str | None = None
 
 
-# -- what a plug-in declares -------------------------------------------------------------------------------------------
+# -- what a plug-in declares ------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class ChannelSpec:
     """Everything about a channel that can be known without importing its adapter.
@@ -149,7 +149,7 @@ class ChannelSpec:
     check: Callable[[Kind, str, Mapping[str, Any]], None]
     provider_phone_id: str | None = None
     webhook: Webhook | None = None
-    retry: RetryRule = RetryRule()
+    retry: RetryRule = field(default_factory=RetryRule)
 
     @property
     def queue(self) -> str:
@@ -163,7 +163,7 @@ class ChannelSpec:
         return frozenset(name for name, schema in properties.items() if schema.get("x-secret"))
 
 
-# -- what an adapter does ------------------------------------------------------------------------------------------------
+# -- what an adapter does ---------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Sent:
     """The provider accepted the message; `provider_message_id` is None for kinds that have none (read)."""
@@ -218,10 +218,10 @@ class ChannelAdapter(ABC):
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
-    async def start(self) -> None:
+    async def start(self) -> None:  # noqa: B027 - optional to implement
         """Opens what the channel needs (HTTP sessions, browsers). Not called at import or construction."""
 
-    async def stop(self) -> None:
+    async def stop(self) -> None:  # noqa: B027 - optional to implement
         """Closes it again."""
 
     @abstractmethod
@@ -274,7 +274,7 @@ class SyncChannelAdapter(ChannelAdapter):
         return await asyncio.to_thread(self.send_sync, phone, message)
 
 
-# -- finding plug-ins ----------------------------------------------------------------------------------------------------
+# -- finding plug-ins -------------------------------------------------------------------------------------------------
 class UnknownChannel(LookupError):
     """A channel that is not installed or not on the allow-list."""
 

@@ -38,7 +38,7 @@ class RetryRule:
     def backoff_s(self, attempts: int) -> float:
         """Wait after the `attempts`-th attempt, in seconds, with jitter."""
         plain = min(self.first_s * self.factor ** (attempts - 1), BACKOFF_MAX_S)
-        return plain * random.uniform(1 - self.jitter, 1 + self.jitter)
+        return plain * random.uniform(1 - self.jitter, 1 + self.jitter)  # noqa: S311 - spreads load, hides nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,10 @@ def judge(error: SendError, *, attempts: int, throttles: int, rule: RetryRule, n
     """Decides what follows from a failed attempt.
 
     Args:
+        error: what the channel said.
         attempts: attempts counted so far, this one included.
         throttles: how often in a row the provider throttled this message, this time included.
+        rule: the channel's backoff.
         now: aware UTC.
     """
     if isinstance(error, RateLimited):

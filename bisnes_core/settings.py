@@ -40,7 +40,7 @@ class Settings(BaseSettings):
         env_prefix="BISNES_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True
     )
 
-    # -- where things live --------------------------------------------------------------------------------------
+    # -- where things live -------------------------------------------------------------------------------------------
     home: Path = Field(default_factory=Path.cwd, description="Folder that holds var/ and logs/.")
     socket_dir: Path | None = Field(
         None,
@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     events_port: int = Field(3004, description="Health port of `events`.")
     loopback_port: int = Field(3005, description="Health port of `loopback`.")
 
-    # -- this process (set by circus.ini) ---------------------------------------------------------------------------
+    # -- this process (set by circus.ini) ----------------------------------------------------------------------------
     process: str = Field("shell", description="Watcher name of this process; chooses its pool size.")
     instance: str = Field("0", description="Number of this process within its watcher.")
     health_fd: int | None = Field(None, description="Inherited listening socket for /health, shared by a watcher.")
@@ -87,7 +87,7 @@ class Settings(BaseSettings):
     meta_app_secret: SecretStr | None = Field(
         None,
         validation_alias=_names("BISNES_META_APP_SECRET", "META_APP_SECRET"),
-        description="Signs Meta's webhooks; numbers of other apps carry their own in their phone configuration.",
+        description="Signs Meta's webhooks; numbers of other apps bring their own.",
     )
     meta_webhook_verify_token: SecretStr | None = Field(
         None,
@@ -128,7 +128,7 @@ class Settings(BaseSettings):
         6, validation_alias=_names("BISNES_EVENTS_POOL_MAX"), description="Pool of `events`."
     )
 
-    # -- accepting ------------------------------------------------------------------------------------------------------
+    # -- accepting ----------------------------------------------------------------------------------------------------
     api_threads: int = Field(24, description="Threads of one API process; half of them may wait (`Prefer: wait`).")
     body_max_bytes: int = Field(
         1_000_000, description="Largest JSON body of a request; a text has at most 4,096 characters at Meta."
@@ -137,7 +137,7 @@ class Settings(BaseSettings):
     wait_max_s: float = Field(30.0, description="Longest `Prefer: wait`.")
     wait_company_share: float = Field(0.5, description="Share of the waiting places that one company may hold.")
 
-    # -- delivering -----------------------------------------------------------------------------------------------------
+    # -- delivering --------------------------------------------------------------------------------------------------
     deliver_batch: int = Field(100, description="Messages claimed with one ticket; more means fewer statements.")
     deliver_lane_limit: int = Field(128, description="Messages of one lane in flight in one process.")
     deliver_timeout_s: float = Field(10.0, description="Deadline of one send; past it the outcome is unknown.")
@@ -171,7 +171,7 @@ class Settings(BaseSettings):
         """`"meta, loopback"` as the environment gives it."""
         return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
-    # -- what else follows from them ------------------------------------------------------------------------------------
+    # -- what else follows from them ---------------------------------------------------------------------------------
     @cached_property
     def run_dir(self) -> Path:
         """Folder of the Unix sockets; short enough for the kernel's limit on socket paths."""
@@ -181,7 +181,7 @@ class Settings(BaseSettings):
         if len(os.fsencode(below_home)) <= SOCKET_DIR_MAX_BYTES:
             return below_home
         digest = hashlib.sha256(os.fsencode(self.home.resolve())).hexdigest()[:12]
-        return Path("/tmp") / f"bisnes-{os.getuid()}-{digest}"
+        return Path("/tmp") / f"bisnes-{os.getuid()}-{digest}"  # noqa: S108 - made 0700 by whoever starts the gateway
 
     @property
     def database_conninfo(self) -> str:

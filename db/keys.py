@@ -34,7 +34,18 @@ class ApiKey:
         return scope in self.scopes or "admin" in self.scopes
 
 
-_COLUMNS = "id, company_id, name, key_hint, scopes, created_at, revoked_at"
+_CREATE = """
+INSERT INTO api_keys (id, company_id, name, key_hash, key_hint, scopes) VALUES (%s, %s, %s, %s, %s, %s)
+RETURNING id, company_id, name, key_hint, scopes, created_at, revoked_at
+"""
+_FIND = """
+SELECT id, company_id, name, key_hint, scopes, created_at, revoked_at FROM api_keys
+WHERE key_hash = %s AND revoked_at IS NULL
+"""
+_LIST = """
+SELECT id, company_id, name, key_hint, scopes, created_at, revoked_at FROM api_keys
+WHERE company_id = %s ORDER BY created_at
+"""
 
 
 def hash_key(key: str) -> bytes:
@@ -53,26 +64,26 @@ def create_key(conn: Connection, company_id: str, scopes: Sequence[str], name: s
     key = new_api_key()
     cursor = conn.cursor(row_factory=class_row(ApiKey))
     cursor.execute(
-        "INSERT INTO api_keys (id, company_id, name, key_hash, key_hint, scopes) VALUES (%s, %s, %s, %s, %s, %s) "
-        f"RETURNING {_COLUMNS}",
+        _CREATE,
         (new_id(), company_id, name, hash_key(key), key[-4:], list(scopes)),
     )
     created = cursor.fetchone()
-    assert created is not None  # an INSERT … RETURNING without conflict clause gives one row
+    if created is None:
+        raise RuntimeError("INSERT … RETURNING gave no row")
     return key, created
 
 
 def find_key(conn: Connection, key: str) -> ApiKey | None:
     """The key that a request brought, unless it is unknown or revoked."""
     cursor = conn.cursor(row_factory=class_row(ApiKey))
-    cursor.execute(f"SELECT {_COLUMNS} FROM api_keys WHERE key_hash = %s AND revoked_at IS NULL", (hash_key(key),))
+    cursor.execute(_FIND, (hash_key(key),))
     return cursor.fetchone()
 
 
 def list_keys(conn: Connection, company_id: str) -> list[ApiKey]:
     """A company's keys, revoked ones included."""
     cursor = conn.cursor(row_factory=class_row(ApiKey))
-    cursor.execute(f"SELECT {_COLUMNS} FROM api_keys WHERE company_id = %s ORDER BY created_at", (company_id,))
+    cursor.execute(_LIST, (company_id,))
     return cursor.fetchall()
 
 

@@ -1,4 +1,4 @@
-"""Messages as the API sees them: accepted, looked up, listed. What workers do with them is in `outbox` and `receipts`."""
+"""Messages as the API sees them: accepted, looked up, listed. What workers do with them is in `outbox`, `receipts`."""
 
 from __future__ import annotations
 
@@ -74,9 +74,22 @@ class Message:
     failed_at: datetime | None
 
 
-_COLUMNS = """id, company_id, phone_index, chat_id, direction, message_type AS kind, provider AS channel, content, payload,
-    status, held, attempts, external_id, error_code, error, attempt_log, created_at, sent_at, delivered_at, read_at,
-    failed_at"""
+_COLUMNS = """
+    id, company_id, phone_index, chat_id, direction, message_type AS kind, provider AS channel, content,
+    payload, status, held, attempts, external_id, error_code, error, attempt_log, created_at, sent_at, delivered_at,
+    read_at, failed_at"""
+
+_FIND_OURS = f"SELECT {_COLUMNS} FROM messages WHERE id = %s AND company_id = %s"  # noqa: S608 - our own columns
+_FIND_THEIRS = (
+    f"SELECT {_COLUMNS} FROM messages WHERE company_id = %s AND external_id = %s "  # noqa: S608 - our own columns
+    "ORDER BY seq LIMIT 1"
+)
+_LIST = f"""
+SELECT seq, {_COLUMNS} FROM messages
+WHERE company_id = %(company_id)s AND (%(before)s::bigint IS NULL OR seq < %(before)s)
+  AND (%(status)s::text IS NULL OR status = %(status)s)
+ORDER BY seq DESC LIMIT %(limit)s
+"""  # noqa: S608 - our own columns
 
 _ACCEPT = """
 INSERT INTO messages (id, company_id, phone_index, chat_id, direction, message_type, provider, content, payload, author,
@@ -124,10 +137,10 @@ def find_message(conn: Connection, company_id: str, message_id: str) -> Message 
     """A company's message by our id or by the provider's."""
     cursor = conn.cursor(row_factory=class_row(Message))
     if ours := parse_id(message_id):
-        cursor.execute(f"SELECT {_COLUMNS} FROM messages WHERE id = %s AND company_id = %s", (ours, company_id))
+        cursor.execute(_FIND_OURS, (ours, company_id))
     else:
         cursor.execute(
-            f"SELECT {_COLUMNS} FROM messages WHERE company_id = %s AND external_id = %s ORDER BY seq LIMIT 1",
+            _FIND_THEIRS,
             (company_id, message_id),
         )
     return cursor.fetchone()
@@ -157,9 +170,7 @@ def list_messages(
     """A page of a company's messages, newest first, each with its place in the order of acceptance."""
     cursor = conn.cursor()
     cursor.execute(
-        f"SELECT seq, {_COLUMNS} FROM messages WHERE company_id = %(company_id)s "
-        "AND (%(before)s::bigint IS NULL OR seq < %(before)s) AND (%(status)s::text IS NULL OR status = %(status)s) "
-        "ORDER BY seq DESC LIMIT %(limit)s",
+        _LIST,
         {"company_id": company_id, "before": before_seq, "status": status, "limit": limit},
     )
     return [(row[0], Message(*row[1:])) for row in cursor]

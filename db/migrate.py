@@ -6,6 +6,7 @@ Every process calls `ensure_schema` before it works, so the order in which proce
 from __future__ import annotations
 
 import re
+import threading
 import time
 from dataclasses import dataclass
 from importlib.resources import files
@@ -17,6 +18,9 @@ import structlog
 LOCK_KEY = int.from_bytes(b"bisnes")
 #: `NNNN_{pre,post}_<verb>_<object>.sql`; `pre` is safe beside the running old code, `post` cleans up after it.
 NAME = re.compile(r"(\d{4})_(pre|post)_\w+\.sql")
+
+#: Pause between two looks for a database that is not there yet.
+RETRY_S = 0.1
 
 log = structlog.get_logger(__name__)
 
@@ -36,10 +40,11 @@ class Migration:
 
 def migrations() -> list[Migration]:
     """All migrations of this installation, in order."""
-    found = []
-    for entry in files("db").joinpath("migrations").iterdir():
-        if match := NAME.fullmatch(entry.name):
-            found.append(Migration(int(match[1]), entry.name, entry.read_text("utf-8")))
+    found = [
+        Migration(int(match[1]), entry.name, entry.read_text("utf-8"))
+        for entry in files("db").joinpath("migrations").iterdir()
+        if (match := NAME.fullmatch(entry.name))
+    ]
     return sorted(found, key=lambda migration: migration.number)
 
 
@@ -69,23 +74,29 @@ def migrate(conninfo: str, connect_timeout_s: int = 5) -> list[str]:
     return applied
 
 
-def ensure_schema(conninfo: str, deadline_s: float = 120.0, pause_s: float = 0.1) -> None:
+def ensure_schema(conninfo: str, deadline_s: float = 120.0, stop: threading.Event | None = None) -> None:
     """Waits for the database and brings its schema up to date.
 
+    Args:
+        conninfo: where the database is.
+        deadline_s: longest wait; the process then exits and is respawned.
+        stop: ends the wait early when set.
+
     Raises:
-        SchemaNotReady: when the database does not answer within `deadline_s`; the process then exits and is respawned.
+        SchemaNotReady: when the database does not answer in time.
     """
     end = time.monotonic() + deadline_s
     said = False
+    stop = stop or threading.Event()
     while True:
         try:
             for name in migrate(conninfo):
                 log.info("migration applied", migration=name)
             return
         except psycopg.OperationalError as error:
-            if time.monotonic() > end:
+            if time.monotonic() > end or stop.is_set():
                 raise SchemaNotReady(f"no database after {deadline_s:.0f} s: {error}") from error
             if not said:
                 log.info("waiting for the database", error=str(error).strip())
                 said = True
-            time.sleep(pause_s)
+            stop.wait(RETRY_S)

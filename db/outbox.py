@@ -1,8 +1,8 @@
 """The messages table as the outbox: what a worker claims, holds under a lease and ends, and what became of lost ones.
 
-Claims are safe beside each other: rows are locked and skipped, and only the first open message of a chat may be claimed.
-An outcome is written only by the claim whose fence it carries. Statements that lock several rows lock them in the order
-of their ids, so that they never wait for each other in a circle.
+Claims are safe beside each other: rows are locked and skipped, and only the first open message of a chat may be
+claimed. An outcome is written only by the claim whose fence it carries. Statements that lock several rows lock them in
+the order of their ids, so that they never wait for each other in a circle.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ async def hand_back(conn: AsyncConnection, claims: Sequence[tuple[UUID, int]]) -
     )
 
 
-# -- outcomes ----------------------------------------------------------------------------------------------------------
+# -- outcomes ---------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one attempt.
@@ -318,7 +318,7 @@ async def fail_orphans(conn: AsyncConnection, lane: Lane) -> int:
     return cursor.rowcount
 
 
-# -- unconfirmed messages -----------------------------------------------------------------------------------------------
+# -- unconfirmed messages ---------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Unconfirmed:
     """A message of which nobody knows whether it left, with the evidence that the database holds.

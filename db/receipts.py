@@ -137,7 +137,8 @@ async def _keep_unmatched(conn: AsyncConnection, channel: str, receipts: Iterabl
         async with conn.cursor() as cursor:
             await cursor.executemany(
                 "INSERT INTO unmatched_receipts "
-                "(channel, provider_phone_id, external_id, status, at, error_code, error) VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                "(channel, provider_phone_id, external_id, status, at, error_code, error) "
+                "VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
                 rows,
             )
 
