@@ -6,11 +6,13 @@ nothing until the next installation.
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import distribution
+from collections.abc import Iterator
+from importlib.metadata import distribution, packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,19 @@ ROOT = Path(__file__).parents[2]
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
-@pytest.mark.parametrize("package", PYPROJECT["tool"]["importlinter"]["root_packages"])
+PACKAGES: list[str] = PYPROJECT["tool"]["importlinter"]["root_packages"]
+
+
+def imported_packages(source: Path) -> Iterator[str]:
+    """Top-level names of what a module imports, wherever in it."""
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
 def test_packages_resolve_inside_our_tree_from_anywhere(package: str, tmp_path: Path) -> None:
     command = [sys.executable, "-c", f"import {package}; print({package}.__file__)"]
     answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
@@ -54,3 +68,13 @@ def test_locks_pin_every_declared_dependency_and_name_no_registry(lock: str, ext
             f"run `make lock`: {requirement}"
         )
     assert "://" not in text
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_what_a_package_imports_is_declared(package: str) -> None:
+    declared = {canonicalize_name(Requirement(line).name) for line in PYPROJECT["project"]["dependencies"]}
+    imported = {name for source in (ROOT / package).rglob("*.py") for name in imported_packages(source)}
+    distributions = packages_distributions()
+    for name in imported - sys.stdlib_module_names - set(PACKAGES):
+        providers = {canonicalize_name(provider) for provider in distributions.get(name, [])}
+        assert providers & declared, f"{package} imports {name} of {sorted(providers)}: declare it in pyproject.toml"
