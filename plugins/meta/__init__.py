@@ -1,0 +1,1 @@
+"""WhatsApp through Meta's Cloud API, directly or behind 360dialog."""
