@@ -101,18 +101,6 @@ async def renew_leases(conn: AsyncConnection, claims: Sequence[tuple[UUID, int]]
     )
 
 
-async def hand_back(conn: AsyncConnection, claims: Sequence[tuple[UUID, int]]) -> None:
-    """Returns messages (id, fence) whose sending has not begun; the attempt is not counted."""
-    await conn.execute(
-        """
-        UPDATE messages m SET status = 'queued', attempts = m.attempts - 1, lease_until = NULL
-        FROM unnest(%s::uuid[], %s::integer[]) o (id, fence)
-        WHERE m.id = o.id AND m.fence = o.fence AND m.status = 'sending'
-        """,
-        ([claim[0] for claim in claims], [claim[1] for claim in claims]),
-    )
-
-
 # -- outcomes ---------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Outcome:

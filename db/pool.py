@@ -31,6 +31,10 @@ WATCH_EVERY_S = 0.1
 RECONNECT_S = 5.0
 
 
+#: PostgreSQL refused a value (a NUL character in a text, a number out of range): the data's fault, not the database's.
+RefusedData = psycopg.DataError
+
+
 class DatabaseAway(ConnectionError):
     """PostgreSQL does not answer; nothing is known to be stored."""
 

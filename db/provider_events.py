@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from psycopg.rows import class_row
-from psycopg.types.json import Jsonb
 
 from bisnes_core.channel import Quarantined
 from db.pool import AsyncConnection, Connection
@@ -47,8 +47,13 @@ async def quarantine(conn: AsyncConnection, event: ProviderEvent, items: Sequenc
     async with conn.cursor() as cursor:
         await cursor.executemany(
             "INSERT INTO quarantined_items (event_id, channel, reason, item) VALUES (%s, %s, %s, %s)",
-            [(event.id, event.channel, item.reason, Jsonb(item.item)) for item in items],
+            [(event.id, event.channel, _storable(item.reason), _storable(json.dumps(item.item))) for item in items],
         )
+
+
+def _storable(text: str) -> str:
+    """PostgreSQL keeps no NUL character, neither in text nor as an escape in jsonb."""
+    return text.replace("\x00", "\ufffd").replace("\\u0000", "\\ufffd")
 
 
 async def has_unparsed(conn: AsyncConnection) -> bool:

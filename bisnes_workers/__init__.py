@@ -1,0 +1,1 @@
+"""The working processes: relay, events, and one worker per channel."""

@@ -1,0 +1,143 @@
+"""Sends: a ticket claims a batch of its lane, the batch goes out concurrently, its outcomes are written together.
+
+A ticket waits only a moment for its batch. What takes longer (a hanging provider, a slow number) goes on by itself and
+holds nothing but its own chat: the lane's next messages go out beside it, up to the lane's limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import structlog
+
+from bisnes_core.channel import ChannelAdapter, ChannelSpec, Sent
+from bisnes_core.errors import FatalToProcess
+from bisnes_core.phone import Lane, Phone
+from bisnes_core.settings import Settings
+from bisnes_workers.attempt import outcome_of, try_send
+from bisnes_workers.outcomes import OutcomeWriter
+from bisnes_workers.roster import Roster
+from bisnes_workers.tickets import Tickets, deliver_ticket
+from db import outbox
+from db.outbox import Claimed
+from db.pool import AsyncPool, DatabaseAway
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Deliverer:
+    """The sending half of a channel's worker."""
+
+    spec: ChannelSpec
+    adapter: ChannelAdapter
+    pool: AsyncPool
+    tickets: Tickets
+    outcomes: OutcomeWriter
+    roster: Roster
+    settings: Settings
+    holder: str
+    fatal: asyncio.Future[FatalToProcess]
+    stopping: bool = False
+    sent: int = 0
+    outcomes_by_word: Counter[str] = field(default_factory=Counter)
+    _in_flight: dict[UUID, tuple[Lane, int, float]] = field(default_factory=dict)
+    _per_lane: Counter[Lane] = field(default_factory=Counter)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def work_ticket(self, lane: Lane, ticket_id: str) -> None:
+        """Handles one ticket: one batch, then the others' turn, or the end of the ticket and one more look."""
+        ticket = deliver_ticket(lane, self.spec.name)
+        if self.stopping or not await asyncio.to_thread(self.tickets.take, ticket, ticket_id):
+            return
+        claimed, full = await self._send_batch(lane)
+        if full and claimed:
+            await asyncio.to_thread(self.tickets.put_back, ticket, ticket_id)
+            return
+        await asyncio.to_thread(self.tickets.put_down, ticket, ticket_id)
+        # A message accepted since the claim found its nudge stopped by the mark: look once more without it.
+        claimed, _ = await self._send_batch(lane)
+        if claimed:
+            await asyncio.to_thread(self.tickets.issue, [ticket])
+
+    async def _send_batch(self, lane: Lane) -> tuple[int, bool]:
+        """Claims and starts a batch. Returns its size and whether there was no room for more."""
+        found = await self.roster.find(lane)
+        if found is None or self.stopping:
+            return 0, False
+        row, phone = found
+        room = min(self.settings.deliver_batch, self.settings.deliver_lane_limit - self._per_lane[lane])
+        if row.status != "ready":
+            room = min(room, 1)  # a stopped phone is tried with a single message
+        if room <= 0:
+            return 0, False
+        async with self.pool.connection() as conn:
+            batch = await outbox.claim_lane(conn, lane, limit=room, holder=self.holder, lease_s=self.settings.lease_s)
+        tasks = [self._start(phone, row.status == "ready", claimed) for claimed in batch]
+        if tasks:
+            await asyncio.wait(tasks, timeout=self.settings.deliver_patience_s)
+        return len(batch), len(batch) == room
+
+    def _start(self, phone: Phone, ready: bool, claimed: Claimed) -> asyncio.Task[None]:
+        lane = phone.lane
+        self._in_flight[claimed.message.id] = (lane, claimed.message.fence, time.monotonic())
+        self._per_lane[lane] += 1
+        task = asyncio.create_task(self._attempt(phone, ready, claimed))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _attempt(self, phone: Phone, ready: bool, claimed: Claimed) -> None:
+        lane, started = phone.lane, time.monotonic()
+        try:
+            end = await try_send(self.adapter, phone, claimed, self.settings.deliver_timeout_s)
+            outcome, pause = outcome_of(self.spec, claimed, end, started)
+            await self.outcomes.write(lane, outcome, pause)
+            self.outcomes_by_word[type(end).__name__] += 1
+            if isinstance(end, Sent):
+                self.sent += 1
+                if not ready:
+                    await self.roster.mark_ready(lane)
+        except FatalToProcess as error:
+            # The message stays `sending`; its lease lapses and `find_sent` decides.
+            if not self.fatal.done():
+                self.fatal.set_result(error)
+        except DatabaseAway as error:
+            log.warning("phone could not be marked ready", lane=str(lane), error=str(error))
+        finally:
+            del self._in_flight[claimed.message.id]
+            self._per_lane[lane] -= 1
+            if not self._per_lane[lane]:
+                del self._per_lane[lane]
+
+    async def renew_leases(self) -> None:
+        """Keeps the leases of sends that take long; a task that runs for ever."""
+        period_s = self.settings.lease_s / 3
+        while True:
+            await asyncio.sleep(period_s)
+            old = time.monotonic() - period_s
+            claims = [(key, fence) for key, (_, fence, since) in self._in_flight.items() if since < old]
+            if not claims:
+                continue
+            try:
+                async with self.pool.connection() as conn:
+                    await outbox.renew_leases(conn, claims, self.settings.lease_s)
+            except DatabaseAway as error:
+                log.warning("leases could not be renewed", messages=len(claims), error=str(error))
+
+    @property
+    def in_flight(self) -> int:
+        """Messages in this process's hands."""
+        return len(self._in_flight)
+
+    async def stop(self, deadline_s: float) -> None:
+        """Claims nothing more and waits for what is in flight; what is still open then is left to its lease."""
+        self.stopping = True
+        if self._tasks:
+            _, pending = await asyncio.wait(self._tasks, timeout=deadline_s)
+            if pending:
+                log.warning("stopped with messages in flight", messages=len(pending))

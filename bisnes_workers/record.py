@@ -1,0 +1,98 @@
+"""Turns raw provider events into receipts and inbound messages (queue `events`).
+
+A batch of events is locked, parsed and written in one transaction: a worker that dies leaves it as it was. An item that
+cannot be understood or stored is quarantined, its siblings go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import structlog
+
+from bisnes_core.channel import ChannelSpec, Inbound, Parsed, Quarantined, Receipt
+from bisnes_workers.tickets import Tickets, record_ticket
+from db import provider_events, receipts
+from db.pool import AsyncConnection, AsyncPool, RefusedData
+from db.provider_events import ProviderEvent
+
+#: Events per transaction; each may hold several items.
+BATCH = 200
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Recorder:
+    """The events worker's work."""
+
+    specs: Mapping[str, ChannelSpec]
+    pool: AsyncPool
+    tickets: Tickets
+    events: int = 0
+    quarantined: int = 0
+    stopping: bool = field(default=False)
+
+    async def work_ticket(self, ticket_id: str) -> None:
+        """Handles one ticket: one batch, then the next worker's turn, or the end of the ticket and one more look."""
+        ticket = record_ticket()
+        if self.stopping or not await asyncio.to_thread(self.tickets.take, ticket, ticket_id):
+            return
+        if await self._record_batch() == BATCH:
+            await asyncio.to_thread(self.tickets.put_back, ticket, ticket_id)
+            return
+        await asyncio.to_thread(self.tickets.put_down, ticket, ticket_id)
+        if await self._record_batch():
+            await asyncio.to_thread(self.tickets.issue, [ticket])
+
+    async def _record_batch(self) -> int:
+        async with self.pool.connection() as conn, conn.transaction():
+            events = await provider_events.take_events(conn, BATCH)
+            if not events:
+                return 0
+            parsed = [(event, self._parse(event)) for event in events]
+            try:
+                async with conn.transaction():
+                    await self._write(conn, parsed)
+            except RefusedData as error:
+                log.warning("a batch of events is stored item by item", events=len(events), error=str(error))
+                await self._write_singly(conn, parsed)
+            await provider_events.mark_parsed(conn, [event.id for event in events])
+        self.events += len(events)
+        return len(events)
+
+    def _parse(self, event: ProviderEvent) -> list[Parsed]:
+        spec = self.specs.get(event.channel)
+        if spec is None or spec.webhook is None:
+            return [Quarantined("channel not enabled", None)]
+        try:
+            return spec.webhook.parse(event.body)
+        except Exception as error:
+            log.exception("parser raised", channel=event.channel, event_id=event.id)
+            return [Quarantined(f"parser raised {type(error).__name__}: {error}", None)]
+
+    async def _write(self, conn: AsyncConnection, parsed: list[tuple[ProviderEvent, list[Parsed]]]) -> None:
+        by_channel: dict[str, tuple[list[Receipt], list[Inbound]]] = {}
+        for event, items in parsed:
+            news, inbound = by_channel.setdefault(event.channel, ([], []))
+            news += [item for item in items if isinstance(item, Receipt)]
+            inbound += [item for item in items if isinstance(item, Inbound)]
+            if odd := [item for item in items if isinstance(item, Quarantined)]:
+                self.quarantined += len(odd)
+                await provider_events.quarantine(conn, event, odd)
+        for channel, (news, inbound) in by_channel.items():
+            await receipts.apply_receipts(conn, channel, news)
+            await receipts.store_inbound(conn, channel, inbound)
+
+    async def _write_singly(self, conn: AsyncConnection, parsed: list[tuple[ProviderEvent, list[Parsed]]]) -> None:
+        for event, items in parsed:
+            for item in items:
+                try:
+                    async with conn.transaction():
+                        await self._write(conn, [(event, [item])])
+                except RefusedData as error:
+                    self.quarantined += 1
+                    async with conn.transaction():
+                        await provider_events.quarantine(conn, event, [Quarantined(str(error), repr(item))])

@@ -1,0 +1,162 @@
+"""Worker processes that live on tickets: a Dramatiq worker whose async actors run on the process's event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import dramatiq
+import structlog
+from prometheus_client import Gauge
+
+from bisnes_core.channel import ChannelSpec, load_adapter, load_specs
+from bisnes_core.errors import FatalToProcess
+from bisnes_core.phone import Lane
+from bisnes_core.settings import Settings
+from bisnes_workers.broker import TicketBroker, lend_loop
+from bisnes_workers.confirm import Confirmer
+from bisnes_workers.deliver import Deliverer
+from bisnes_workers.outcomes import OutcomeWriter
+from bisnes_workers.process import WorkerProcess
+from bisnes_workers.record import Recorder
+from bisnes_workers.roster import Roster
+from bisnes_workers.tickets import CONFIRM, DELIVER, EVENTS_QUEUE, RECORD, Tickets, TicketsAway
+from db.pool import DatabaseAway
+
+log = structlog.get_logger(__name__)
+
+
+class TicketWorker(WorkerProcess):
+    """A process with a Dramatiq worker; subclasses declare actors in `declare`."""
+
+    def __init__(self, settings: Settings, threads: int) -> None:
+        super().__init__(settings)
+        self.broker = TicketBroker(settings)
+        self.tickets = Tickets(self.broker, settings)
+        self._worker = dramatiq.Worker(self.broker, worker_threads=threads, worker_timeout=1000)
+
+    def actor(self, name: str, queue: str, handle: Any) -> None:
+        """Declares an async actor. A ticket that fails is not repeated: the relay finds its work again."""
+
+        async def work(*args: Any) -> None:
+            try:
+                await handle(*args)
+            except (DatabaseAway, TicketsAway) as error:
+                log.warning("ticket dropped", actor=name, args=args, error=str(error))
+
+        dramatiq.actor(actor_name=name, queue_name=queue, broker=self.broker)(work)
+
+    async def begin(self) -> None:
+        """Starts consuming; the actors are declared."""
+        loop = asyncio.get_running_loop()
+        # Every ticket calls Redis in a thread of the loop's executor; as many threads as tickets at a time.
+        lend_loop(loop)
+        await asyncio.to_thread(self._worker.start)
+
+    async def end(self) -> None:
+        """Stops consuming; tickets that were fetched but not begun go back to their queue."""
+        await asyncio.to_thread(self._worker.stop, int(self.settings.graceful_stop_s * 1000))
+
+
+class ChannelWorker(TicketWorker):
+    """Sends the messages of one channel."""
+
+    def __init__(self, settings: Settings, channel: str) -> None:
+        super().__init__(settings, settings.deliver_tickets)
+        self.spec: ChannelSpec = load_specs((channel,))[channel]
+        self.adapter = load_adapter(self.spec, settings)
+        self.outcomes = OutcomeWriter(self.pool)
+        self.deliverer: Deliverer | None = None
+
+    async def start(self) -> None:
+        """Starts the channel, then its queue."""
+        fatal: asyncio.Future[FatalToProcess] = asyncio.get_running_loop().create_future()
+        fatal.add_done_callback(self._channel_failed)
+        roster = Roster(self.pool, self.settings)
+        self.deliverer = Deliverer(
+            self.spec,
+            self.adapter,
+            self.pool,
+            self.tickets,
+            self.outcomes,
+            roster,
+            self.settings,
+            f"{self.settings.process}-{self.settings.instance}",
+            fatal,
+        )
+        confirmer = Confirmer(self.spec, self.adapter, self.pool, self.tickets, self.outcomes, roster, self.settings)
+
+        async def deliver_lane(company_id: str, phone_index: int, ticket_id: str) -> None:
+            if self.deliverer is not None:
+                await self.deliverer.work_ticket(Lane(company_id, phone_index), ticket_id)
+
+        async def confirm_lane(company_id: str, phone_index: int, ticket_id: str) -> None:
+            await confirmer.work_ticket(Lane(company_id, phone_index), ticket_id)
+
+        await self.adapter.start()
+        self.run_in_background(self.outcomes.run())
+        self.run_in_background(self.deliverer.renew_leases())
+        self.actor(DELIVER, self.spec.queue, deliver_lane)
+        self.actor(CONFIRM, self.spec.queue, confirm_lane)
+        self._measure()
+        await self.begin()
+
+    def _channel_failed(self, fatal: asyncio.Future[FatalToProcess]) -> None:
+        if not fatal.cancelled() and self.failed is not None and not self.failed.done():
+            self.failed.set_result(fatal.result())
+
+    async def stop(self) -> None:
+        """Stops claiming, waits for what is in flight, closes the channel."""
+        if self.deliverer is not None:
+            self.deliverer.stopping = True
+            await self.end()
+            await self.deliverer.stop(self.settings.graceful_stop_s)
+        await self.adapter.stop()
+
+    async def ready(self) -> str | None:
+        """The database and the channel's own probe."""
+        if trouble := await super().ready():
+            return trouble
+        health = await self.adapter.health()
+        return None if health.ok else f"{self.spec.name}: {health.detail}"
+
+    def work_done(self) -> int:
+        """Messages sent."""
+        return self.deliverer.sent if self.deliverer else 0
+
+    def _measure(self) -> None:
+        sent = Gauge("bisnes_messages_sent", "Messages that the provider accepted", registry=self.registry)
+        sent.set_function(self.work_done)
+        flight = Gauge("bisnes_messages_in_flight", "Messages in this process's hands", registry=self.registry)
+        flight.set_function(lambda: self.deliverer.in_flight if self.deliverer else 0)
+
+
+class EventsWorker(TicketWorker):
+    """Parses provider events."""
+
+    #: One batch at a time per process: batches are what makes this cheap.
+    THREADS = 1
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings, self.THREADS)
+        self.recorder = Recorder(load_specs(settings.channels), self.pool, self.tickets)
+
+    async def start(self) -> None:
+        """Starts the queue `events`."""
+        self.actor(RECORD, EVENTS_QUEUE, self.recorder.work_ticket)
+        for name, read in (
+            ("events_parsed", lambda: self.recorder.events),
+            ("items_quarantined", lambda: self.recorder.quarantined),
+        ):
+            gauge = Gauge(f"bisnes_{name}", name.replace("_", " "), registry=self.registry)
+            gauge.set_function(read)
+        await self.begin()
+
+    async def stop(self) -> None:
+        """Finishes the batch in hand."""
+        self.recorder.stopping = True
+        await self.end()
+
+    def work_done(self) -> int:
+        """Events parsed."""
+        return self.recorder.events
