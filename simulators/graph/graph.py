@@ -150,9 +150,9 @@ class Graph:
         if token in self._registry.revoked:
             message = "Error validating access token: The session has been invalidated."
             raise GraphError(190, message=message, subcode=460)
-        if self._registry.knows_token(token):
+        if self._simulation.settings.open and token.startswith(TOKEN_PREFIX):
             return
-        if not (self._simulation.settings.open and token.startswith(TOKEN_PREFIX)):
+        if not self._registry.knows_token(token):
             raise GraphError(190)
 
 
