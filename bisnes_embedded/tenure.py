@@ -29,9 +29,9 @@ from bisnes_embedded.errors import CannotStart
 #: How often a waiting start looks again; a restart should cost no more than this.
 LOOK_S = 0.05
 #: Another supervisor may be about to end (restart of the whole gateway); longer than its last steps, no more.
-OTHER_GATEWAY_PATIENCE_S = 10.0
+OTHER_GATEWAY_PATIENCE_S = 5.0
 #: Time for each of the signals that end an abandoned server, and for orphans to notice that they are.
-SIGNAL_PATIENCE_S = 8.0
+SIGNAL_PATIENCE_S = 5.0
 
 
 class Tenant(TypedDict):

@@ -1,0 +1,39 @@
+"""The `bisnes` command."""
+
+from __future__ import annotations
+
+import click
+
+from bisnes_cli import accounts, processes
+from bisnes_cli.up import up
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="bisnes")
+def main() -> None:
+    r"""Start, stop and use a Bisnes gateway.
+
+    The gateway of the working directory is meant, or the one of $BISNES_HOME; settings come from the environment and
+    from .env (docs/settings.md).
+
+    \b
+    Exit codes: 0 done; 1 failed, the sentence says why; 2 wrong usage or setting;
+    3 a gateway already runs here; 4 no gateway runs here.
+    """
+
+
+for command in (
+    up,
+    processes.down,
+    processes.status,
+    processes.logs,
+    processes.restart,
+    processes.reload,
+    processes.scale,
+    processes.stop,
+    processes.start,
+    accounts.migrate,
+    accounts.keys,
+    accounts.phones,
+):
+    main.add_command(command)

@@ -1,0 +1,238 @@
+"""`bisnes up`: starts everything, says what it waits for, and tells what runs where."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+
+import click
+import psutil
+
+from bisnes_cli import demo as demo_company
+from bisnes_cli.demo import Demo
+from bisnes_cli.errors import ALREADY_RUNNING, Refused
+from bisnes_cli.gateway import Interrupted, StopRequests, last_lines, looks, start, stop
+from bisnes_cli.http import Api
+from bisnes_cli.installation import PORT_VARIABLES, Installation, is_free, next_free
+
+#: A first start creates the database (about 2 s) and compiles every module; a loaded machine takes several times that.
+READY_S = 120.0
+
+#: Watchers without a heartbeat of their own.
+SERVICES = ("postgres", "valkey", "graph")
+
+
+@click.command()
+@click.option("--demo", is_flag=True, help="Also start a simulated WhatsApp, a demo company and a first message.")
+@click.option("-d", "--detach", is_flag=True, help="Return once everything is ready; stop it with `bisnes down`.")
+def up(demo: bool, detach: bool) -> None:
+    """Start the gateway and stay until Ctrl-C, which stops it and leaves no process behind.
+
+    PostgreSQL and Valkey are started as well, unless DATABASE_URL and REDIS_URL name yours. Data is kept in var/, logs
+    in logs/. A taken port is an error; with --demo the next free one is used instead.
+    """
+    began_at = time.monotonic()
+    installation = Installation.find()
+    running = installation.supervisor.process()
+    if running is not None:
+        raise Refused(
+            f"A gateway already runs here (circusd pid {running.pid}). See: bisnes status. Stop: bisnes down",
+            ALREADY_RUNNING,
+        )
+    installation.make_folders()
+    environment = installation.environment()
+    kept = Demo.load(installation) if demo else None
+    ports = _choose_ports(installation, kept)
+    environment |= {PORT_VARIABLES[watcher]: str(port) for watcher, port in ports.items() if watcher in PORT_VARIABLES}
+    if kept is not None:
+        environment |= {
+            "GRAPH_SIMULATOR_PORT": str(ports["graph"]),
+            "BISNES_META_GRAPH_URL": f"http://127.0.0.1:{ports['graph']}",
+        }
+        kept.ports = ports
+        kept.save()
+    installation = _with_ports(installation, ports)
+
+    requests = StopRequests()
+    requests.arm()
+    ini = installation.configuration("circus.demo.ini" if demo else "circus.ini")
+    child = start(ini, installation.home, environment, detached=detach)
+    run = _Run(installation, child, ports)
+    try:
+        run.wait_until_ready()
+        if kept is not None:
+            _show_demo(installation, kept, run)
+        run.show(time.monotonic() - began_at, detached=detach)
+        if detach:
+            return
+        child.wait()
+        run.explain_end()
+    except Interrupted:
+        run.stop()
+    except BaseException:
+        run.stop()
+        raise
+
+
+def _choose_ports(installation: Installation, kept: Demo | None) -> dict[str, int]:
+    """The settings' ports; in a demo, free ones near them for those that nobody chose.
+
+    Raises:
+        Refused: when a port is taken that may not be exchanged for another.
+    """
+    ports: dict[str, int] = {}
+    given = installation.given_ports()
+    for watcher, variable in PORT_VARIABLES.items():
+        wanted = installation.port(watcher)
+        if kept is not None and watcher not in given:
+            ports[watcher] = _nearby(watcher, wanted, kept, set(ports.values()))
+        elif is_free(wanted):
+            ports[watcher] = wanted
+        else:
+            raise Refused(
+                f"Port {wanted} of `{watcher}` is in use: stop what uses it, or set {variable} to another port."
+            )
+    if kept is not None:
+        ports["graph"] = _nearby("graph", demo_company.SIMULATOR_PORT, kept, set(ports.values()))
+    return ports
+
+
+def _nearby(watcher: str, wanted: int, kept: Demo, taken: set[int]) -> int:
+    """The last run's port, else the usual one, else the next that is free."""
+    last = kept.ports.get(watcher, wanted)
+    port = next_free(last, taken)
+    if port != last:
+        click.echo(f"port {last} of `{watcher}` is in use: taking {port}")
+    return port
+
+
+def _with_ports(installation: Installation, ports: dict[str, int]) -> Installation:
+    return Installation(installation.settings.model_copy(update={"api_port": ports["api"]}))
+
+
+@dataclass
+class _Run:
+    """The gateway that this command started."""
+
+    installation: Installation
+    child: subprocess.Popen[bytes]
+    ports: dict[str, int]
+
+    def wait_until_ready(self) -> None:
+        """Waits for the API and for a heartbeat of every process, saying so.
+
+        Raises:
+            Refused: when circusd ends or the time is up; the sentence shows where to look.
+        """
+        said = ""
+        for _ in looks(READY_S):
+            if self.child.poll() is not None:
+                tail = last_lines(self.installation.logs / "circusd-error.log", 3)
+                raise Refused("circusd ended at once: " + (" / ".join(tail) or "see logs/circusd.log"))
+            missing = self._missing()
+            if missing is None:
+                return
+            if missing != said:
+                said = missing
+                click.echo(f"waiting for {missing}")
+        raise Refused(
+            f"Not ready after {READY_S:g} s, still waiting for {said}. See: bisnes logs, and logs/circusd.log"
+        )
+
+    def _missing(self) -> str | None:
+        """What is not there yet, in words; None when everything is."""
+        try:
+            states = self.installation.supervisor.statuses()
+        except Refused:
+            return "circusd"
+        if states.get("postgres") == "active" and not (self.installation.run_dir / ".s.PGSQL.5432").exists():
+            return "PostgreSQL (the first start creates its data)"
+        api = Api(self.installation.api_url)
+        try:
+            ready = api.get("/health/ready")
+        except Refused:
+            return f"the API on port {self.ports['api']}"
+        if ready.status != 200:
+            return "the API to reach the database"
+        return self._silent_processes(api, states)
+
+    def _silent_processes(self, api: Api, states: dict[str, str]) -> str | None:
+        """Processes whose heartbeat is missing."""
+        health = api.get("/health").body
+        counts = _healthy_counts(health)
+        silent = [
+            name
+            for name, state in states.items()
+            if name not in SERVICES
+            and state != "stopped"
+            and counts.get(name, 0) < len(self.installation.supervisor.pids(name))
+        ]
+        return f"a sign of life of {', '.join(sorted(silent))}" if silent else None
+
+    def show(self, took_s: float, *, detached: bool) -> None:
+        """Tells what runs where and how to stop it."""
+        supervisor = self.installation.supervisor
+        click.echo(f"\nready after {took_s:.1f} s")
+        for name, state in sorted(supervisor.statuses().items()):
+            pids = ", ".join(map(str, supervisor.pids(name))) if state != "stopped" else ""
+            port = self.ports.get(name)
+            where = f"port {port}" if port else ("Unix socket" if name in SERVICES else "")
+            click.echo(f"  {name:<10} {where:<12} {f'pid {pids}' if pids else state}")
+        click.echo(
+            f"  circusd    pid {self.child.pid}; data {self.installation.home / 'var'}; logs {self.installation.logs}"
+        )
+        click.echo(f"\nlook    circusctl --endpoint {supervisor.endpoint} status")
+        click.echo("        bisnes status; bisnes logs -f")
+        click.echo("stop    bisnes down" if detached else "stop    Ctrl-C; the data stays in var/")
+
+    def explain_end(self) -> None:
+        """Tells why circusd ended though nobody asked this command to stop; after `bisnes down` all is well.
+
+        Raises:
+            Refused: when it was not told to.
+        """
+        code = self.child.returncode
+        self._end_leftovers()
+        if code != 0:
+            raise Refused(
+                f"circusd ended with {code}; see {self.installation.logs / 'circusd.log'}. Nothing runs any more."
+            )
+        click.echo("circusd was stopped; nothing runs any more")
+
+    def stop(self) -> None:
+        """Ends circusd and all below it."""
+        click.echo("")
+        self._end_leftovers()
+        click.echo("stopped; the data stays in var/")
+
+    def _end_leftovers(self) -> None:
+        with suppress(psutil.NoSuchProcess):
+            stop(psutil.Process(self.child.pid), click.echo)
+        self.child.wait()
+
+
+def _healthy_counts(health: object) -> dict[str, int]:
+    """Healthy instances by process name, from the body of /health."""
+    raise NotImplementedError(health)
+
+
+def _show_demo(installation: Installation, kept: Demo, run: _Run) -> None:
+    click.echo("creating the demo company")
+    api = demo_company.set_up(installation, kept)
+    click.echo("sending a first message")
+    message_id = demo_company.send_first_message(api)
+    url, key = installation.api_url, kept.key
+    chat = demo_company.CHAT
+    click.echo(f"it was delivered to the simulated WhatsApp ({len(run.ports)} ports in use)")
+    click.echo(f"\nkey     {key}")
+    click.echo(
+        f"send    curl -X POST {url}/api/v2/messages/text/{demo_company.COMPANY}/{chat} "
+        f"-H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' -d '{{\"message\": \"Hello\"}}'"
+    )
+    click.echo(
+        f"read    curl {url}/api/v2/messages/{demo_company.COMPANY}/{message_id} -H 'Authorization: Bearer {key}'"
+    )
+    sys.stdout.flush()
