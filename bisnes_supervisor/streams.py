@@ -66,9 +66,7 @@ class LineFile:
         """Called by Circus when the watcher stops."""
         for pid in list(self._rest):
             self.finish(pid)
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        self._close()
 
     def _finish_lines_of_the_dead(self, but: int) -> None:
         for pid in list(self._rest):
@@ -83,12 +81,11 @@ class LineFile:
             if not self._failing:
                 logger.error("log lines are being lost: %s: %s", self._path, problem)
             self._failing = True
-            self._file = None
+            self._close()
 
     def _current_file(self, more_bytes: int) -> BinaryIO:
         if self._file is not None and not self._is_in_place(self._file):
-            self._file.close()
-            self._file = None
+            self._close()
         if self._file is None:
             self._file = self._open()
         if self._max_bytes and self._file.tell() and self._file.tell() + more_bytes > self._max_bytes:
@@ -96,6 +93,11 @@ class LineFile:
             self._shift()
             self._file = self._open()
         return self._file
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def _open(self) -> BinaryIO:
         self._path.parent.mkdir(parents=True, exist_ok=True)

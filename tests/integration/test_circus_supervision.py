@@ -1,0 +1,190 @@
+"""`bisnes-circusd` respawns promptly, stops in order and for certain, and loses no line of a dying process."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+from circus.client import CircusClient
+
+from tests.fixtures.eventually import eventually
+from tests.fixtures.services import family_of, free_port, gone, running
+
+CIRCUS = """
+[circus]
+endpoint = ipc://var/run/circus.sock
+pubsub_endpoint = ipc://var/run/circus-events.sock
+multicast_endpoint =
+pidfile = var/run/circusd.pid
+umask = 077
+# Long: what happens sooner than this is not the periodic look's doing.
+check_delay = 30
+"""
+
+LOGS = """
+copy_env = True
+stdout_stream.class = bisnes_supervisor.streams.LineFile
+stdout_stream.filename = logs/{name}-out.log
+stderr_stream.class = bisnes_supervisor.streams.LineFile
+stderr_stream.filename = logs/{name}-error.log
+"""
+
+
+def watcher(name: str, program: Path, options: str = "") -> str:
+    return f"[watcher:{name}]\ncmd = python {program}\n{options}\n{LOGS.format(name=name)}"
+
+
+def program(folder: Path, name: str, text: str) -> Path:
+    path = folder / f"{name}.py"
+    path.write_text(text)
+    return path
+
+
+class Circus:
+    """A running circusd."""
+
+    def __init__(self, home: Path, child: subprocess.Popen[bytes]) -> None:
+        self.home = home
+        self.child = child
+
+    def call(self, command: str, **properties: object) -> dict[str, object]:
+        client = CircusClient(endpoint=f"ipc://{self.home}/var/run/circus.sock", timeout=10)
+        try:
+            answer: dict[str, object] = client.call({"command": command, "properties": properties})
+            return answer
+        finally:
+            client.stop()
+
+    def pids(self, name: str) -> list[int]:
+        pids = self.call("list", name=name)["pids"]
+        assert isinstance(pids, list)
+        return pids
+
+    def log(self, name: str) -> str:
+        path = self.home / "logs" / f"{name}.log"
+        return path.read_text() if path.exists() else ""
+
+
+@contextmanager
+def circusd(home: Path, ini: str, environment: dict[str, str] | None = None) -> Iterator[Circus]:
+    (home / "circus.ini").write_text(CIRCUS + ini)
+    command = [sys.executable, "-m", "bisnes_supervisor.circusd", "circus.ini"]
+    with running(command, home, environment) as child:
+        yield Circus(home, child)
+
+
+def all_say(circus: Circus, log: str, word: str, times: int) -> Callable[[], bool]:
+    return lambda: circus.log(log).count(word) >= times
+
+
+SLEEPER = "import os, signal\nprint('up', os.getpid(), flush=True)\nsignal.pause()\n"
+
+
+def test_a_killed_process_is_back_within_half_a_second_though_the_periodic_look_is_far(tmp_path: Path) -> None:
+    sleeper = program(tmp_path, "sleeper", SLEEPER)
+    with circusd(tmp_path, watcher("idle", sleeper, "numprocesses = 2")) as circus:
+        eventually(all_say(circus, "idle-out", "up", 2), 20, "two processes")
+        for round_number in range(3):
+            victim, other = circus.pids("idle")
+            killed_at = time.monotonic()
+            psutil.Process(victim).kill()
+            eventually(lambda: len(set(circus.pids("idle")) - {victim}) == 2, 5, "its successor")  # noqa: B023 - called now
+            assert time.monotonic() - killed_at < 0.5
+            assert other in circus.pids("idle")
+            eventually(all_say(circus, "idle-out", "up", 3 + round_number), 5, "its first line")
+
+
+def test_a_process_that_dies_at_once_is_started_a_few_times_a_second_only(tmp_path: Path) -> None:
+    crasher = program(tmp_path, "crasher", "print('start', flush=True)\nraise SystemExit(3)\n")
+    with circusd(tmp_path, watcher("crash", crasher)) as circus:
+        eventually(all_say(circus, "crash-out", "start", 2), 20, "the first starts")
+        began_at, before = time.monotonic(), circus.log("crash-out").count("start")
+        eventually(all_say(circus, "crash-out", "start", before + 8), 20, "eight more")
+        assert time.monotonic() - began_at > 1.0
+
+
+def test_no_line_of_a_dying_process_is_lost_or_cut(tmp_path: Path) -> None:
+    line = "ö" * 3000
+    text = f"import sys\nfor _ in range(20): print({line!r})\nsys.stdout.flush()\nraise RuntimeError('last words ä')\n"
+    with circusd(tmp_path, watcher("crash", program(tmp_path, "crasher", text), "numprocesses = 2")) as circus:
+        eventually(all_say(circus, "crash-error", "last words ä", 6), 20, "six deaths")
+        written, errors = circus.log("crash-out"), circus.log("crash-error")
+        assert set(written.splitlines()) == {line}
+        assert errors.count("Traceback") - errors.count("RuntimeError: last words ä\n") in (0, 1)
+
+
+def test_lower_priorities_stop_first(tmp_path: Path) -> None:
+    text = (
+        "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit())\nprint('up', flush=True)\n"
+        "try:\n    signal.pause()\nfinally:\n    print('ended', time.time(), flush=True)\n"
+    )
+    slow = text.replace("finally:\n", "finally:\n    time.sleep(0.7)\n")
+    ini = watcher("client", program(tmp_path, "client", slow)) + watcher(
+        "server", program(tmp_path, "server", text), "priority = 100"
+    )
+    with circusd(tmp_path, ini) as circus:
+        eventually(all_say(circus, "client-out", "up", 1), 20, "the client")
+        eventually(all_say(circus, "server-out", "up", 1), 20, "the server")
+        circus.child.send_signal(signal.SIGTERM)
+        assert circus.child.wait(20) == 0
+        client_ended, server_ended = (
+            float(circus.log(f"{name}-out").split("ended")[1]) for name in ("client", "server")
+        )
+        assert client_ended < server_ended
+
+
+def test_a_request_to_stop_that_comes_while_a_command_runs_is_kept(tmp_path: Path) -> None:
+    stubborn = program(
+        tmp_path,
+        "stubborn",
+        "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('up', flush=True)\nsignal.pause()\n",
+    )
+    with circusd(tmp_path, watcher("stubborn", stubborn, "graceful_timeout = 2")) as circus:
+        eventually(all_say(circus, "stubborn-out", "up", 1), 20, "the process")
+        family = family_of(circus.child.pid)
+        circus.call("restart", name="stubborn")  # answers at once and works for two seconds
+        circus.child.send_signal(signal.SIGTERM)
+        assert circus.child.wait(20) == 0
+        assert gone(family, 1) == []
+
+
+def test_what_circusd_inherited_reaches_its_processes_unchanged(tmp_path: Path) -> None:
+    shower = program(
+        tmp_path,
+        "shower",
+        "import os, signal\nprint(os.environ['PASSWORD'], os.environ['GREETING'], flush=True)\nsignal.pause()\n",
+    )
+    ini = watcher("shower", shower) + "\n[env:shower]\nGREETING = hello $PLACE\n"
+    with circusd(tmp_path, ini, {"PASSWORD": "pa$BCss$PLACE", "PLACE": "world"}) as circus:
+        assert eventually(lambda: circus.log("shower-out"), 20, "its line") == "pa$BCss$PLACE hello world\n"
+
+
+def test_a_watcher_for_an_unset_variable_stays_stopped_once_it_is_set_even_in_a_file(tmp_path: Path) -> None:
+    sleeper = program(tmp_path, "sleeper", SLEEPER)
+    hooked = "hooks.before_start = bisnes_supervisor.hooks.unless_set\nstart_unless_set = {}"
+    ini = "".join(
+        watcher(name, sleeper, hooked.format(variables))
+        for name, variables in (("embedded", "SOME_URL OTHER_URL"), ("given", "GIVEN_URL"), ("filed", "FILED_URL"))
+    )
+    (tmp_path / ".env").write_text("FILED_URL=there\n")
+    with circusd(tmp_path, ini, {"GIVEN_URL": "here", "SOME_URL": ""}) as circus:
+        eventually(all_say(circus, "embedded-out", "up", 1), 20, "the one that is wanted")
+        assert circus.call("status")["statuses"] == {"embedded": "active", "given": "stopped", "filed": "stopped"}
+
+
+def test_a_port_is_the_one_of_the_environment_and_the_control_socket_is_private(tmp_path: Path) -> None:
+    port = free_port()
+    sleeper = program(tmp_path, "sleeper", SLEEPER)
+    ini = watcher("idle", sleeper) + "\n[socket:api]\nhost = 127.0.0.1\nport = 1\nport_env = FIRST_PORT SECOND_PORT\n"
+    (tmp_path / "var/run").mkdir(parents=True, mode=0o755)
+    with circusd(tmp_path, ini, {"SECOND_PORT": str(port)}) as circus:
+        eventually(all_say(circus, "idle-out", "up", 1), 20, "its process")
+        addresses = psutil.Process(circus.child.pid).net_connections("inet")
+        assert [address.laddr.port for address in addresses] == [port]
+        assert (tmp_path / "var/run").stat().st_mode & 0o777 == 0o700
