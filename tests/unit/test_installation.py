@@ -70,11 +70,14 @@ def test_locks_pin_every_declared_dependency_and_name_no_registry(lock: str, ext
     assert "://" not in text
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_what_a_package_imports_is_declared(package: str) -> None:
-    declared = {canonicalize_name(Requirement(line).name) for line in PYPROJECT["project"]["dependencies"]}
-    imported = {name for source in (ROOT / package).rglob("*.py") for name in imported_packages(source)}
+@pytest.mark.parametrize("folder", [*PACKAGES, "tests"])
+def test_what_is_imported_is_declared(folder: str) -> None:
+    declared = set(PYPROJECT["project"]["dependencies"])
+    if folder == "tests":
+        declared |= set(PYPROJECT["project"]["optional-dependencies"]["dev"])
+    declared = {canonicalize_name(Requirement(line).name) for line in declared}
+    imported = {name for source in (ROOT / folder).rglob("*.py") for name in imported_packages(source)}
     distributions = packages_distributions()
-    for name in imported - sys.stdlib_module_names - set(PACKAGES):
+    for name in imported - sys.stdlib_module_names - {*PACKAGES, "tests", "benchmarks"}:
         providers = {canonicalize_name(provider) for provider in distributions.get(name, [])}
-        assert providers & declared, f"{package} imports {name} of {sorted(providers)}: declare it in pyproject.toml"
+        assert providers & declared, f"{folder} imports {name} of {sorted(providers)}: declare it in pyproject.toml"
