@@ -14,7 +14,8 @@ REDACTED: Final = "[redacted]"
 _SECRETS: Final = re.compile(
     r"""EAA[A-Za-z0-9]{12,}                                                        # Meta's access tokens
     | (?i:bearer)\s+[A-Za-z0-9._~+/=|-]+
-    | (?i:access_token|input_token|client_secret|app_?secret|fb_exchange_token|appsecret_proof|api[-_]key|code|pin)
+    | \b(?i:access_token|input_token|client_secret|app_?secret|fb_exchange_token|appsecret_proof|api[-_]key|pin
+            |code(?==))
       ["']?\s*[=:]\s*["']?[^\s"'&,}]+
     | https?://[^\s"'<>]*(?:fbsbx|fbcdn)[^\s"'<>]*                                # media: the address holds its hash
     """,

@@ -25,7 +25,7 @@ CHALLENGE_MAX_CHARACTERS: Final = 200
 EXCERPT_MAX_CHARACTERS: Final = 500
 #: Levels of a body; Meta's deepest has about 15, and JSON writers give up at a few hundred.
 LEVELS_MAX: Final = 100
-#: Whole numbers of JSON as its writers take them.
+#: Whole numbers as every JSON writer takes them; longer ones are kept as their digits.
 INTEGER_MAX_BITS: Final = 63
 
 #: Meta's signature header and 360dialog's, which is the same digest with the platform's secret.
@@ -146,7 +146,7 @@ def _storable(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{value} is no JSON number")
     if isinstance(value, int) and value.bit_length() > INTEGER_MAX_BITS:
-        raise ValueError(f"a whole number of more than {INTEGER_MAX_BITS} bits")
+        return str(value)
     return value
 
 
