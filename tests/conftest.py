@@ -17,3 +17,6 @@ def _no_settings_from_the_shell() -> Iterator[None]:
         for name in declared_variables().keys() & os.environ.keys():
             patch.delenv(name)
         yield
+
+
+pytest_plugins = ["tests.fixtures.stores"]
