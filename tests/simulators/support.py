@@ -117,7 +117,11 @@ class Receiver:
             def log_message(self, format: str, *args: Any) -> None:
                 """Say nothing."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        class Server(ThreadingHTTPServer):
+            def handle_error(self, request: Any, client_address: Any) -> None:
+                """A simulator that was stopped in mid-delivery is no error of the receiver."""
+
+        self._server = Server(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True
         self._server.block_on_close = False
         self.port = self._server.server_address[1]
@@ -198,7 +202,9 @@ class Simulator:
 
     def ledger(self, **query: Any) -> list[dict[str, Any]]:
         """Return what was accepted, with bodies."""
-        entries: list[dict[str, Any]] = self.admin("GET", "ledger", params={"bodies": 1, "limit": 20_000, **query})["entries"]
+        entries: list[dict[str, Any]] = self.admin("GET", "ledger", params={"bodies": 1, "limit": 20_000, **query})[
+            "entries"
+        ]
         return entries
 
 

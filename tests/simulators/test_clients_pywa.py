@@ -11,6 +11,7 @@ import pytest
 import pywa
 from pywa import errors, types, utils
 from pywa.types import callback, templates
+from pywa.types.flows import FlowActionType, FlowStatus
 from pywa.types.others import Contact, ProductsSection
 
 from tests.simulators.support import PHONE, SECRET, TOKEN, USER, WABA, Receiver, Simulator, eventually
@@ -25,8 +26,8 @@ CONTACT = Contact(
 )
 BUTTONS = [callback.Button("Yes", "yes"), callback.Button("No", "no")]
 ROWS = callback.SectionList("Open", [callback.Section("All", [callback.SectionRow("One", "1", "first")])])
-FLOW = callback.FlowButton("Start", flow_id="123", flow_token="t", flow_action_type="navigate", flow_action_screen="A")
-FLOW_BY_NAME = callback.FlowButton("Start", flow_name="a_flow", mode="draft")
+FLOW = callback.FlowButton("Start", flow_id="123", flow_token="t", flow_action_type=FlowActionType.NAVIGATE, flow_action_screen="A")
+FLOW_BY_NAME = callback.FlowButton("Start", flow_name="a_flow", mode=FlowStatus.DRAFT)
 CARD = [templates.HeaderImage.params(image=LINK), templates.QuickReplyButton.params(callback_data="a", index=0)]
 NOON = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
 
@@ -117,10 +118,17 @@ SENDS: dict[str, list[tuple[str, Send]]] = {
     "send_template": [
         ("template", lambda wa: wa.send_template(TO, "hello_world", templates.TemplateLanguage.ENGLISH_US, [])),
         *(
-            ("template", lambda wa, params=params: wa.send_template(TO, "any", templates.TemplateLanguage.ENGLISH_US, params))
+            (
+                "template",
+                lambda wa, params=params: wa.send_template(TO, "any", templates.TemplateLanguage.ENGLISH_US, params),
+            )
             for params in (
                 [templates.HeaderText.params("x"), templates.BodyText.params("a", "b")],
-                [templates.BodyText.params(name="Ann", total=templates.Currency(fallback_value="$1", code="USD", amount_1000=1000))],
+                [
+                    templates.BodyText.params(
+                        name="Ann", total=templates.Currency(fallback_value="$1", code="USD", amount_1000=1000)
+                    )
+                ],
                 [templates.BodyText.params(templates.DateTime(fallback_value="today"))],
                 [templates.HeaderImage.params(image=LINK)],
                 [templates.HeaderVideo.params(video=LINK)],
@@ -133,7 +141,11 @@ SENDS: dict[str, list[tuple[str, Send]]] = {
                 [templates.QuickReplyButton.params(callback_data="x", index=0)],
                 [templates.URLButton.params(url_variable="x", index=1)],
                 [templates.CatalogButton.params(index=0, thumbnail_product_sku="S")],
-                [templates.MPMButton.params(product_sections=[ProductsSection("S", ["A"])], thumbnail_product_sku="A", index=0)],
+                [
+                    templates.MPMButton.params(
+                        product_sections=[ProductsSection("S", ["A"])], thumbnail_product_sku="A", index=0
+                    )
+                ],
                 [templates.AuthenticationBody.params(otp="123456"), templates.OneTapOTPButton.params(otp="123456")],
                 [templates.ZeroTapOTPButton.params(otp="123456")],
                 [templates.CopyCodeOTPButton.params(otp="123456")],
@@ -171,7 +183,9 @@ def test_pywa_sends_every_kind_that_it_offers(simulator: Simulator, wa: pywa.Wha
 
 
 def test_no_sending_method_of_pywa_is_left_out() -> None:
-    offered = {name for name in dir(pywa.WhatsApp) if name.startswith(("send_", "request_", "pin_", "unpin_", "remove_reac"))}
+    offered = {
+        name for name in dir(pywa.WhatsApp) if name.startswith(("send_", "request_", "pin_", "unpin_", "remove_reac"))
+    }
     assert offered - {"request_verification_code"} == set(SENDS)
 
 

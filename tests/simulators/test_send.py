@@ -164,7 +164,9 @@ def test_sender_and_recipient_must_differ(simulator: Simulator) -> None:
 
 def test_broken_json_and_other_shapes_are_refused(simulator: Simulator) -> None:
     for content in (b"{", b"[]", b"\xff\xfe", b'"text"', b""):
-        response = simulator.call("POST", f"/{PHONE}/messages", content=content, headers={"Content-Type": "application/json"})
+        response = simulator.call(
+            "POST", f"/{PHONE}/messages", content=content, headers={"Content-Type": "application/json"}
+        )
         assert error_of(response)["code"] == 100, content
 
 

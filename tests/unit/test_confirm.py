@@ -15,9 +15,7 @@ WAIT_S, ATTEMPTS_MAX = 6.0, 3
 RESEND, HOLD = OnUnconfirmed.RESEND, OnUnconfirmed.HOLD
 
 
-def decide(
-    finding: Finding, policy: OnUnconfirmed, waited_s: float, *, attempt: int = 1, backlog: bool = False
-) -> str:
+def decide(finding: Finding, policy: OnUnconfirmed, waited_s: float, *, attempt: int = 1, backlog: bool = False) -> str:
     message = OutboundMessage(new_id(), "acme", 0, "60111@c.us", Kind.TEXT, {}, attempt, fence=7)
     found = Unconfirmed(message, None, waited_s, disturbed=False, backlog=backlog, receipts_flow=False)
     phone = Phone("acme", 0, "meta_direct", on_unconfirmed=policy)

@@ -399,7 +399,7 @@ def test_broken_message_is_quarantined(changes: dict[str, Any]) -> None:
 
 
 def test_item_of_nobody_is_quarantined() -> None:
-    for metadata in (None, {}, 7):
+    for metadata in (None, 7, {}, {"phone_number_id": ""}):
         body = webhook_body({**webhook_value(messages=[TEXT]), "metadata": metadata})
         assert isinstance(parse(body)[0], Quarantined)
 
