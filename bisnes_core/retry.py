@@ -22,6 +22,8 @@ from bisnes_core.status import Status
 BACKOFF_MAX_S = 900.0
 #: Longest pause of a throttled scope.
 PAUSE_MAX_S = 3600.0
+#: Past this many steps every growing wait has met its maximum, and its power would soon be no float any more.
+GROWTH_STEPS_MAX = 64
 #: A phone whose credentials were refused is tried again after this, with one message, in case a person mended it.
 AUTH_RECHECK_S = 60.0
 
@@ -37,7 +39,7 @@ class RetryRule:
 
     def backoff_s(self, attempts: int) -> float:
         """Wait after the `attempts`-th attempt, in seconds, with jitter."""
-        plain = min(self.first_s * self.factor ** (attempts - 1), BACKOFF_MAX_S)
+        plain = min(self.first_s * self.factor ** min(attempts - 1, GROWTH_STEPS_MAX), BACKOFF_MAX_S)
         return plain * random.uniform(1 - self.jitter, 1 + self.jitter)  # noqa: S311 - spreads load, hides nothing
 
 
@@ -71,6 +73,8 @@ class Verdict:
 def judge(error: SendError, *, attempts: int, throttles: int, rule: RetryRule, now: datetime) -> Verdict:
     """Decides what follows from a failed attempt.
 
+    Where a phone is paused its messages stay due: whoever lifts the pause need not touch them.
+
     Args:
         error: what the channel said.
         attempts: attempts counted so far, this one included.
@@ -83,9 +87,9 @@ def judge(error: SendError, *, attempts: int, throttles: int, rule: RetryRule, n
     if isinstance(error, AuthRequired | SessionLost):
         status = "session_lost" if isinstance(error, SessionLost) else "auth_required"
         until = now + timedelta(seconds=AUTH_RECHECK_S)
-        return Verdict(Status.QUEUED, until, False, Pause(Scope.PHONE, until, error.code, status))
+        return Verdict(Status.QUEUED, now, False, Pause(Scope.PHONE, until, error.code, status))
     if isinstance(error, Restricted):
-        return Verdict(Status.QUEUED, error.until, False, Pause(Scope.PHONE, error.until, error.code, "restricted"))
+        return Verdict(Status.QUEUED, now, False, Pause(Scope.PHONE, error.until, error.code, "restricted"))
     if isinstance(error, Permanent):
         return Verdict(Status.FAILED, now)
     if isinstance(error, Retryable):
@@ -100,5 +104,6 @@ def _throttled(error: RateLimited, throttles: int, now: datetime) -> Verdict:
     """Pauses the named scope. A pair needs no pause of its own: order holds the chat behind its first message."""
     wait_s = min(error.retry_after_s * error.growth ** (throttles - 1), PAUSE_MAX_S)
     until = now + timedelta(seconds=wait_s)
-    pause = None if error.scope is Scope.PAIR else Pause(error.scope, until, error.code)
-    return Verdict(Status.QUEUED, until, False, pause)
+    if error.scope is Scope.PAIR:
+        return Verdict(Status.QUEUED, until, False)
+    return Verdict(Status.QUEUED, now, False, Pause(error.scope, until, error.code))
