@@ -29,6 +29,9 @@ Result = Answer | Coroutine[Any, Any, Answer]
 #: Meta's answer to an expired or wrong media URL is a bare 404. Source: field evidence, read 2026-09.
 _GONE = plain_response(404, b"", "text/html")
 
+#: Templates of one account. Source: business-messaging/whatsapp/templates, read 2026-09.
+TEMPLATES_MAX = 6000
+
 _WABA_FIELDS = ("id", "name", "timezone_id", "message_template_namespace")
 
 
@@ -205,7 +208,15 @@ class Management:
             delete_templates(waba, args)
             return _answer({"success": True}, route)
         rows = [row for row in waba.templates.values() if _selected(row, args)]
-        return _answer(page(rows, request, route), route)
+        answer = page(rows, request, route)
+        if args.get("summary"):
+            answer["summary"] = {
+                "total_count": len(rows),
+                "message_template_count": len(waba.templates),
+                "message_template_limit": TEMPLATES_MAX,
+                "are_translations_complete": True,
+            }
+        return _answer(answer, route)
 
     def _template(self, node: str) -> tuple[Waba, dict[str, Any]] | None:
         for waba in self._registry.wabas.values():

@@ -137,7 +137,7 @@ class PhoneCalls:
 
     def _block(self, request: Request, route: Route, phone: Phone) -> Answer:
         if request.method == "GET":
-            rows = [{"messaging_product": "whatsapp", "wa_id": user} for user in sorted(phone.blocked)]
+            rows = [{"messaging_product": "whatsapp", "input": user, "wa_id": user} for user in sorted(phone.blocked)]
             return _answer(page(rows, request, route), route)
         if request.method not in ("POST", "DELETE"):
             raise unknown_node(route.node, request.method)

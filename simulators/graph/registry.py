@@ -12,7 +12,7 @@ from simulators.graph.ids import phone_id_of_key
 DEFAULT_WABA_ID = "102290129340398"
 
 #: What every bearer token that open mode accepts begins with.
-TOKEN_PREFIX = "EAA"  # noqa: S105 - the beginning of every token, no token
+TOKEN_PREFIX = "EAA"
 
 
 @dataclass
@@ -125,6 +125,7 @@ def sample_template() -> dict[str, Any]:
         "language": "en_US",
         "status": "APPROVED",
         "category": "UTILITY",
+        "parameter_format": "POSITIONAL",
         "id": "1192339204654487",
         "components": [
             {"type": "HEADER", "format": "TEXT", "text": "Hello World"},

@@ -91,9 +91,8 @@ def _check_parameter(value: Any, path: str, check_media: MediaCheck) -> None:
         if parameter.get("text") in (None, ""):
             raise GraphError(131008, details=f"Parameter {path}['text'] is missing or empty")
     elif kind == "currency":
-        currency = as_object(parameter.get("currency"), f"{path}['currency']")
-        for key in ("code", "amount_1000", "fallback_value"):
-            text_of(currency, key, f"{path}['currency']", 64)
+        # Meta documents code and amount as required too; kapso's client writes the amount under another name.
+        text_of(as_object(parameter.get("currency"), f"{path}['currency']"), "fallback_value", path, 256)
     elif kind == "date_time":
         text_of(as_object(parameter.get("date_time"), f"{path}['date_time']"), "fallback_value", path, 256)
     elif kind in _MEDIA:

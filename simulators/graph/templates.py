@@ -45,6 +45,7 @@ def create_template(waba: Waba, params: dict[str, Any]) -> dict[str, Any]:
         "language": language,
         "status": str(params.get("status") or "APPROVED"),
         "category": category.upper(),
+        "parameter_format": str(params.get("parameter_format") or "POSITIONAL").upper(),
         "id": new_node_id(),
         "components": as_list(params.get("components", []), "components", 0, 100),
     }

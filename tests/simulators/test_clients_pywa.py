@@ -26,9 +26,14 @@ CONTACT = Contact(
 )
 BUTTONS = [callback.Button("Yes", "yes"), callback.Button("No", "no")]
 ROWS = callback.SectionList("Open", [callback.Section("All", [callback.SectionRow("One", "1", "first")])])
-FLOW = callback.FlowButton("Start", flow_id="123", flow_token="t", flow_action_type=FlowActionType.NAVIGATE, flow_action_screen="A")
+FLOW = callback.FlowButton(
+    "Start", flow_id="123", flow_token="t", flow_action_type=FlowActionType.NAVIGATE, flow_action_screen="A"
+)
 FLOW_BY_NAME = callback.FlowButton("Start", flow_name="a_flow", mode=FlowStatus.DRAFT)
 CARD = [templates.HeaderImage.params(image=LINK), templates.QuickReplyButton.params(callback_data="a", index=0)]
+#: Typed as methods of an instance, meant to be called on the class: hence Any.
+HEADER: Any = templates.HeaderText
+BODY: Any = templates.BodyText
 NOON = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
 
 
@@ -123,13 +128,9 @@ SENDS: dict[str, list[tuple[str, Send]]] = {
                 lambda wa, params=params: wa.send_template(TO, "any", templates.TemplateLanguage.ENGLISH_US, params),
             )
             for params in (
-                [templates.HeaderText.params("x"), templates.BodyText.params("a", "b")],
-                [
-                    templates.BodyText.params(
-                        name="Ann", total=templates.Currency(fallback_value="$1", code="USD", amount_1000=1000)
-                    )
-                ],
-                [templates.BodyText.params(templates.DateTime(fallback_value="today"))],
+                [HEADER.params("x"), BODY.params("a", "b")],
+                [BODY.params(name="Ann", total=templates.Currency(fallback_value="$1", code="USD", amount_1000=1000))],
+                [BODY.params(templates.DateTime(fallback_value="today"))],
                 [templates.HeaderImage.params(image=LINK)],
                 [templates.HeaderVideo.params(video=LINK)],
                 [templates.HeaderGIF.params(gif=LINK)],

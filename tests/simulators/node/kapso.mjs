@@ -146,7 +146,7 @@ await report({
   media: async () => {
     const file = new Blob(["plain text"], { type: "text/plain" });
     const { id } = await client.media.upload({ phoneNumberId: phone, type: "text/plain", file, fileName: "a.txt" });
-    const bytes = await client.media.download({ mediaId: id });
+    const bytes = await client.media.download({ mediaId: id, auth: "always" });
     return { content: new TextDecoder().decode(bytes), ...(await client.media.delete({ mediaId: id })) };
   },
   templates: async () => {
