@@ -19,11 +19,12 @@ from bisnes_core.errors import FatalToProcess
 from bisnes_core.phone import Lane, Phone
 from bisnes_core.settings import Settings
 from bisnes_workers.attempt import outcome_of, try_send
-from bisnes_workers.outcomes import OutcomeWriter
+from bisnes_workers.outcomes import OutcomeWriter, PhonePause
 from bisnes_workers.roster import Roster
 from bisnes_workers.tickets import Tickets, deliver_ticket
 from db import outbox
 from db.outbox import Claimed
+from db.phones import PhoneRow
 from db.pool import AsyncPool, DatabaseAway
 
 log = structlog.get_logger(__name__)
@@ -77,30 +78,30 @@ class Deliverer:
             return 0, False
         async with self.pool.connection() as conn:
             batch = await outbox.claim_lane(conn, lane, limit=room, holder=self.holder, lease_s=self.settings.lease_s)
-        tasks = [self._start(phone, row.status == "ready", claimed) for claimed in batch]
+        tasks = [self._start(row, phone, claimed) for claimed in batch]
         if tasks:
             await asyncio.wait(tasks, timeout=self.settings.deliver_patience_s)
         return len(batch), len(batch) == room
 
-    def _start(self, phone: Phone, ready: bool, claimed: Claimed) -> asyncio.Task[None]:
+    def _start(self, row: PhoneRow, phone: Phone, claimed: Claimed) -> asyncio.Task[None]:
         lane = phone.lane
         self._in_flight[claimed.message.id] = (lane, claimed.message.fence, time.monotonic())
         self._per_lane[lane] += 1
-        task = asyncio.create_task(self._attempt(phone, ready, claimed))
+        task = asyncio.create_task(self._attempt(row, phone, claimed))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _attempt(self, phone: Phone, ready: bool, claimed: Claimed) -> None:
+    async def _attempt(self, row: PhoneRow, phone: Phone, claimed: Claimed) -> None:
         lane, started = phone.lane, time.monotonic()
         try:
             end = await try_send(self.adapter, phone, claimed, self.settings.deliver_timeout_s)
             outcome, pause = outcome_of(self.spec, claimed, end, started)
-            await self.outcomes.write(lane, outcome, pause)
+            await self.outcomes.write(lane, outcome, PhonePause(pause, row.configured_at) if pause else None)
             self.outcomes_by_word[type(end).__name__] += 1
             if isinstance(end, Sent):
                 self.sent += 1
-                if not ready:
+                if row.status != "ready":
                     await self.roster.mark_ready(lane)
         except FatalToProcess as error:
             # The message stays `sending`; its lease lapses and `find_sent` decides.

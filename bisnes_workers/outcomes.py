@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from datetime import datetime
 from uuid import UUID
 
 import structlog
@@ -28,11 +29,19 @@ EXTERNAL_ID_MAX_CHARS = 255
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class PhonePause:
+    """A pause of a phone, as configured when it met the trouble."""
+
+    pause: Pause
+    configured_at: datetime
+
+
 @dataclass(slots=True)
 class _Entry:
     lane: Lane
     outcome: Outcome
-    pause: Pause | None
+    pause: PhonePause | None
     written: asyncio.Future[bool]
 
 
@@ -44,7 +53,7 @@ class OutcomeWriter:
         self._waiting: list[_Entry] = []
         self._arrived = asyncio.Event()
 
-    async def write(self, lane: Lane, outcome: Outcome, pause: Pause | None = None) -> bool:
+    async def write(self, lane: Lane, outcome: Outcome, pause: PhonePause | None = None) -> bool:
         """Returns when the outcome is durable; False when its claim had been lost (see `db.outbox`)."""
         entry = _Entry(lane, outcome, pause, asyncio.get_running_loop().create_future())
         self._waiting.append(entry)
@@ -86,11 +95,11 @@ class OutcomeWriter:
                 await asyncio.sleep(RETRY_S)
 
     async def _write_batch(self, batch: list[_Entry]) -> set[UUID]:
-        pauses = {(entry.lane, entry.pause.scope): entry.pause for entry in batch if entry.pause}
+        pauses = {(entry.lane, entry.pause.pause.scope): entry.pause for entry in batch if entry.pause}
         async with self._pool.connection() as conn:
-            for (lane, _), pause in pauses.items():
-                await phones.pause_phone(conn, lane, pause)
-                log.warning("phone paused", lane=str(lane), scope=pause.scope.value, reason=pause.reason)
+            for (lane, scope), found in pauses.items():
+                await phones.pause_phone(conn, lane, found.pause, found.configured_at)
+                log.warning("phone paused", lane=str(lane), scope=scope.value, reason=found.pause.reason)
             return await outbox.write_outcomes(conn, [entry.outcome for entry in batch])
 
 

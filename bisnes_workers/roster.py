@@ -35,7 +35,8 @@ class Roster:
             self._known.pop(lane, None)
             return None
         phone = row.opened(self._sealer)
-        self._known[lane] = (time.monotonic(), row, phone)
+        if row.status == "ready":  # a stopped phone is about to be mended: read it each time
+            self._known[lane] = (time.monotonic(), row, phone)
         return row, phone
 
     async def mark_ready(self, lane: Lane) -> None:

@@ -87,6 +87,11 @@ async def forget_silent(conn: AsyncConnection) -> None:
     )
 
 
+def ping(conn: Connection) -> None:
+    """Asks for nothing; raises when the database does not answer."""
+    conn.execute("SELECT 1")
+
+
 @dataclass(frozen=True, slots=True)
 class InstanceHealth:
     """One row of the overview; `health` is `healthy`, `degraded` or `down` by the age of the heartbeat."""

@@ -105,30 +105,34 @@ def accept_message(conn: Connection, message: NewMessage) -> Earlier | None:
     Returns:
         None when it was stored, else the message that holds its idempotency key (nothing was stored).
     """
-    stored = conn.execute(
-        _ACCEPT,
-        (
-            message.id,
-            message.company_id,
-            message.phone_index,
-            message.chat_id,
-            message.kind.value,
-            message.channel,
-            message.content,
-            Jsonb(dict(message.payload)),
-            message.author,
-            message.priority,
-            message.idempotency_key,
-            message.request_hash,
-        ),
+    values = (
+        message.id,
+        message.company_id,
+        message.phone_index,
+        message.chat_id,
+        message.kind.value,
+        message.channel,
+        message.content,
+        Jsonb(dict(message.payload)),
+        message.author,
+        message.priority,
+        message.idempotency_key,
+        message.request_hash,
     )
-    if stored.rowcount == 1:
-        return None
+    while conn.execute(_ACCEPT, values).rowcount == 0:
+        # Between the two statements the holder of the key may have been deleted: then it is free, and ours.
+        if message.idempotency_key and (earlier := find_earlier(conn, message.company_id, message.idempotency_key)):
+            return earlier
+    return None
+
+
+def find_earlier(conn: Connection, company_id: str, idempotency_key: str) -> Earlier | None:
+    """The message that a company's idempotency key belongs to."""
     cursor = conn.cursor(row_factory=class_row(Earlier))
     cursor.execute(
         "SELECT id, coalesce(request_hash, '') AS request_hash FROM messages "
         "WHERE company_id = %s AND idempotency_key = %s",
-        (message.company_id, message.idempotency_key),
+        (company_id, idempotency_key),
     )
     return cursor.fetchone()
 

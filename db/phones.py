@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from psycopg.errors import UniqueViolation
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb
 
@@ -44,6 +45,7 @@ class PhoneRow:
     pause_reason: str | None
     config: Mapping[str, Any]
     sealed: Mapping[str, str] = field(repr=False)
+    configured_at: datetime
 
     def opened(self, sealer: Sealer | None) -> Phone:
         """The phone as its channel sees it, secrets opened.
@@ -85,6 +87,7 @@ def _row(row: DictRow) -> PhoneRow:
         pause_reason=row["pause_reason"],
         config={**row["config"], **legacy_config},
         sealed={**row["secrets"], **legacy_sealed},
+        configured_at=row["updated_at"],
     )
 
 
@@ -140,8 +143,15 @@ def create_phone(conn: Connection, phone: NewPhone, sealer: Sealer | None) -> No
 
 
 def update_phone(conn: Connection, phone: NewPhone, sealer: Sealer | None) -> bool:
-    """Replaces a phone's configuration and lifts its pauses; False when there is no such phone."""
-    return conn.execute(_UPDATE, _columns(phone, sealer)).rowcount == 1
+    """Replaces a phone's configuration and lifts its pauses; False when there is no such phone.
+
+    Raises:
+        PhoneExists: when another phone has the same name at the provider; the transaction is then over.
+    """
+    try:
+        return conn.execute(_UPDATE, _columns(phone, sealer)).rowcount == 1
+    except UniqueViolation as error:
+        raise PhoneExists(f"the number at the provider of phone {phone.phone_index} belongs to another") from error
 
 
 def find_phone(conn: Connection, lane: Lane) -> PhoneRow | None:
@@ -175,6 +185,11 @@ def delete_phone(conn: Connection, lane: Lane) -> bool:
     return gone.rowcount == 1
 
 
+def configured_channels(conn: Connection) -> list[str]:
+    """Channels that have phones."""
+    return [row[0] for row in conn.execute("SELECT DISTINCT process_name FROM phone_configs ORDER BY process_name")]
+
+
 def sealed_app_secrets(conn: Connection, channel: str) -> list[str]:
     """Sealed `app_secret`s that phones of a channel bring themselves, each once."""
     rows = conn.execute(
@@ -195,15 +210,23 @@ async def load_phone(conn: AsyncConnection, lane: Lane) -> PhoneRow | None:
     return _row(row) if row else None
 
 
-async def pause_phone(conn: AsyncConnection, lane: Lane, pause: Pause) -> None:
-    """Pauses a phone, or every phone of its account (same company and WABA) when the pause says so."""
+async def pause_phone(conn: AsyncConnection, lane: Lane, pause: Pause, configured_at: datetime) -> None:
+    """Pauses a phone, or every phone of its account (same company and WABA) when the pause says so.
+
+    Args:
+        conn: an open connection.
+        lane: whose phone.
+        pause: scope, end and reason.
+        configured_at: of the configuration that met the trouble; a phone that was configured anew since is not paused.
+    """
     await conn.execute(
         """
         UPDATE phone_configs p
         SET paused_until = greatest(p.paused_until, %(until)s), pause_reason = %(reason)s,
-            status = coalesce(%(status)s, p.status), updated_at = now()
+            status = coalesce(%(status)s, p.status)
         FROM phone_configs mine
         WHERE mine.company_id = %(company_id)s AND mine.phone_index = %(phone_index)s
+          AND mine.updated_at = %(configured_at)s
           AND (p.id = mine.id OR (%(whole_account)s AND p.process_name = mine.process_name
                                   AND p.company_id = mine.company_id AND p.meta_waba_id = mine.meta_waba_id))
         """,
@@ -214,6 +237,7 @@ async def pause_phone(conn: AsyncConnection, lane: Lane, pause: Pause) -> None:
             "company_id": lane.company_id,
             "phone_index": lane.phone_index,
             "whole_account": pause.scope is Scope.APP,
+            "configured_at": configured_at,
         },
     )
 
@@ -221,7 +245,7 @@ async def pause_phone(conn: AsyncConnection, lane: Lane, pause: Pause) -> None:
 async def phone_ready(conn: AsyncConnection, lane: Lane) -> None:
     """A phone that had stopped sends again."""
     await conn.execute(
-        "UPDATE phone_configs SET status = 'ready', paused_until = NULL, pause_reason = NULL, updated_at = now() "
+        "UPDATE phone_configs SET status = 'ready', paused_until = NULL, pause_reason = NULL "
         "WHERE company_id = %s AND phone_index = %s AND status <> 'ready'",
         (lane.company_id, lane.phone_index),
     )

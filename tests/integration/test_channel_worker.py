@@ -9,6 +9,7 @@ import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -57,30 +58,34 @@ def accepted(sender: Sender) -> list[str]:
     return [line["message_id"] for line in ledger_of(sender.stores.settings.home, sender.lane).accepted()]
 
 
+def has_taken_more_than(sender: Sender, count: int) -> bool:
+    return len(accepted(sender)) > count
+
+
 def until(sender: Sender, message: UUID, status: str, deadline_s: float = 20.0) -> None:
     eventually(lambda: sender.status(message) == status, deadline_s, f"{message} to be {status}")
 
 
-@pytest.mark.parametrize(
-    ("text", "status", "times"),
-    [
-        ("hello", "sent", 1),
-        ("!refuse hello", "failed", 0),
-        ("!retry hello", "sent", 1),
-        ("!limit_pair:0.2*2 hello", "sent", 1),
-        ("!limit_phone:0.2 hello", "sent", 1),
-        ("!lose_answer hello", "sent", 1),
-        ("!lose_request hello", "sent", 1),
-        ("!raise hello", "sent", 1),
-        ("!stall:1.5 hello", "sent", 1),
-    ],
-)
-def test_each_way_of_answering_leads_to_its_end(
-    worker: Worker, phone: Sender, text: str, status: str, times: int
-) -> None:
-    message = phone.accept(ANA, text)
-    until(phone, message, status)
-    assert accepted(phone).count(str(message)) == times
+#: Text -> where the message ends, and how often the provider took it.
+ENDS = {
+    "hello": ("sent", 1),
+    "!refuse hello": ("failed", 0),
+    "!retry hello": ("sent", 1),
+    "!limit_pair:0.2*2 hello": ("sent", 1),
+    "!limit_phone:0.2 hello": ("sent", 1),
+    "!lose_answer hello": ("sent", 1),
+    "!lose_request hello": ("sent", 1),
+    "!raise hello": ("sent", 1),
+    "!stall:1.5 hello": ("sent", 1),
+}
+
+
+def test_each_way_of_answering_leads_to_its_end(worker: Worker, make_sender: MakeSender) -> None:
+    senders = {text: make_sender("loopback") for text in ENDS}
+    messages = {text: sender.accept(ANA, text) for text, sender in senders.items()}
+    for text, (status, times) in ENDS.items():
+        until(senders[text], messages[text], status)
+        assert accepted(senders[text]).count(str(messages[text])) == times, text
     assert worker.poll() is None, "an answer of the provider never ends the process"
 
 
@@ -114,7 +119,9 @@ def test_a_stopped_phone_keeps_its_queue_and_says_so(worker: Worker, make_sender
     company = phone.lane.company_id
     eventually(lambda: phone.stores.sql(select, company) == [("auth_required",)], 20, "the phone to stop")
     assert {phone.status(message) for message in messages} <= {"queued", "sending"}
-    phone.stores.sql("UPDATE phone_configs SET config = '{}', paused_until = NULL WHERE company_id = %s", company)
+    phone.stores.sql(
+        "UPDATE phone_configs SET config = '{}', paused_until = NULL, updated_at = now() WHERE company_id = %s", company
+    )
     for message in messages:
         until(phone, message, "sent")
     assert phone.stores.sql(select, company) == [("ready",)]
@@ -155,9 +162,9 @@ def test_a_worker_says_how_it_is(start: Callable[..., Worker], stores: Stores) -
         except OSError:
             return None
 
-    ready = json.loads(eventually(lambda: ask("/health/ready"), 20, "the worker to be ready"))
+    ready = json.loads(eventually(lambda: ask("/health/ready"), 20, "the worker to be ready") or b"")
     assert ready == {"status": "ready", "process": "loopback", "instance": "7", "pid": process.pid}
-    assert json.loads(ask("/health/live") or b"{}")["status"] == "live"
+    assert b'"live"' in (ask("/health/live") or b"")
     assert b"bisnes_pool_in_use_connections" in (ask("/metrics") or b"")
     beat = "SELECT pid FROM process_health WHERE process_name = 'loopback' AND instance = '7'"
     eventually(lambda: stores.sql(beat) == [(process.pid,)], 20, "its heartbeat")
@@ -171,7 +178,7 @@ def test_a_message_of_any_state_survives_a_kill(start: Callable[..., Worker], ph
     for _ in range(3):
         process = start("channel", "loopback")
         sent = len(accepted(phone))
-        eventually(lambda sent=sent: len(accepted(phone)) > sent + 5, 30, "messages to flow")
+        eventually(partial(has_taken_more_than, phone, sent + 5), 30, "messages to flow")
         process.kill()
         process.wait(5)
     start("channel", "loopback")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -59,14 +60,14 @@ def test_the_next_message_of_a_chat_follows_when_the_first_is_sent(sender: Sende
 
 def test_a_retrying_message_holds_its_chat_and_no_other(sender: Sender) -> None:
     sender.accept(ANA), sender.accept(ANA)
-    retried = replace(outcome(claim(sender)[0], Status.QUEUED), due_at=far_future(sender.stores))
+    retried = replace(outcome(claim(sender)[0], Status.QUEUED), due_at=far_future())
     write(sender.stores, retried)
     ben = sender.accept(BEN)
     assert ids(claim(sender)) == [ben]
 
 
-def far_future(stores: Stores) -> object:
-    return stores.sql("SELECT now() + interval '1 hour'")[0][0]
+def far_future() -> datetime:
+    return datetime.now(UTC) + timedelta(hours=1)
 
 
 def test_an_unconfirmed_message_holds_its_chat_until_it_is_held_for_a_person(sender: Sender) -> None:
