@@ -78,7 +78,8 @@ class MetaAdapter(ChannelAdapter):
         assert self._session is not None  # noqa: S101 - health() looked
         timeout = aiohttp.ClientTimeout(total=PROBE_TIMEOUT_S / max(len(self._bases_used), 1))
         try:
-            async with self._session.head(base, allow_redirects=False, timeout=timeout):
+            # GET: some proxies answer HEAD with a body, which ends as a broken answer.
+            async with self._session.get(base, allow_redirects=False, timeout=timeout):
                 return True
         except (aiohttp.ClientError, OSError, ValueError):
             return False

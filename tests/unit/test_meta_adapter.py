@@ -308,7 +308,7 @@ def test_any_answer_means_that_the_provider_is_there(status: int) -> None:
         async with meta(lambda call: http(status)) as (adapter, there):
             assert (await adapter.health()).ok
             [call] = there.calls
-            assert call.line.startswith("HEAD / ")
+            assert call.line.startswith("GET / ")
             assert "authorization" not in call.headers
 
     run(scenario)
