@@ -62,24 +62,18 @@ def start(configuration: Path, home: Path, environment: dict[str, str], *, detac
         )
 
 
-class StopRequests:
-    """Turns SIGINT, SIGTERM and SIGHUP into `Interrupted`, once; later ones are counted only."""
+def interrupt_on_request() -> None:
+    """From now on the first SIGINT, SIGTERM or SIGHUP raises `Interrupted`; later ones must not disturb the stop."""
+    asked = False
 
-    def __init__(self) -> None:
-        self.count = 0
-        self._armed = False
-
-    def arm(self) -> None:
-        """From now on a request interrupts."""
-        self._armed = True
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._note)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        self.count += 1
-        if self._armed:
-            self._armed = False
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        if not asked:
+            asked = True
             raise Interrupted(signal.Signals(number).name)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
 
 
 def looks(deadline_s: float) -> Iterator[float]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import click
 import psutil
@@ -14,7 +18,7 @@ import psutil
 from bisnes_cli import demo as demo_company
 from bisnes_cli.demo import Demo
 from bisnes_cli.errors import ALREADY_RUNNING, Refused
-from bisnes_cli.gateway import Interrupted, StopRequests, last_lines, looks, start, stop
+from bisnes_cli.gateway import Interrupted, interrupt_on_request, last_lines, looks, start, stop
 from bisnes_cli.http import Api
 from bisnes_cli.installation import PORT_VARIABLES, Installation, is_free, next_free
 
@@ -56,16 +60,16 @@ def up(demo: bool, detach: bool) -> None:
         kept.save()
     installation = _with_ports(installation, ports)
 
-    requests = StopRequests()
-    requests.arm()
     ini = installation.configuration("circus.demo.ini" if demo else "circus.ini")
     child = start(ini, installation.home, environment, detached=detach)
-    run = _Run(installation, child, ports)
+    run = _Run(installation, child, ports, time.monotonic())
     try:
+        interrupt_on_request()
         run.wait_until_ready()
-        if kept is not None:
-            _show_demo(installation, kept, run)
-        run.show(time.monotonic() - began_at, detached=detach)
+        lines = "" if kept is None else _prepare_demo(installation, kept)
+        run.show()
+        click.echo(f"\n{lines}" if lines else "")
+        run.show_commands(time.monotonic() - began_at, detached=detach)
         if detach:
             return
         child.wait()
@@ -120,6 +124,7 @@ class _Run:
     installation: Installation
     child: subprocess.Popen[bytes]
     ports: dict[str, int]
+    started_at: float
 
     def wait_until_ready(self) -> None:
         """Waits for the API and for a heartbeat of every process, saying so.
@@ -161,32 +166,36 @@ class _Run:
 
     def _silent_processes(self, api: Api, states: dict[str, str]) -> str | None:
         """Processes whose heartbeat is missing."""
-        health = api.get("/health").body
-        counts = _healthy_counts(health)
+        beating = _beating(api.get("/health").require(200, 503), time.monotonic() - self.started_at)
         silent = [
             name
             for name, state in states.items()
             if name not in SERVICES
             and state != "stopped"
-            and counts.get(name, 0) < len(self.installation.supervisor.pids(name))
+            and beating[name] < len(self.installation.supervisor.pids(name))
         ]
-        return f"a sign of life of {', '.join(sorted(silent))}" if silent else None
+        return f"the first heartbeat of {', '.join(sorted(silent))}" if silent else None
 
-    def show(self, took_s: float, *, detached: bool) -> None:
-        """Tells what runs where and how to stop it."""
+    def show(self) -> None:
+        """Tells what runs where."""
         supervisor = self.installation.supervisor
-        click.echo(f"\nready after {took_s:.1f} s")
+        click.echo("\nwhat runs where")
         for name, state in sorted(supervisor.statuses().items()):
             pids = ", ".join(map(str, supervisor.pids(name))) if state != "stopped" else ""
             port = self.ports.get(name)
             where = f"port {port}" if port else ("Unix socket" if name in SERVICES else "")
-            click.echo(f"  {name:<10} {where:<12} {f'pid {pids}' if pids else state}")
-        click.echo(
-            f"  circusd    pid {self.child.pid}; data {self.installation.home / 'var'}; logs {self.installation.logs}"
-        )
-        click.echo(f"\nlook    circusctl --endpoint {supervisor.endpoint} status")
-        click.echo("        bisnes status; bisnes logs -f")
-        click.echo("stop    bisnes down" if detached else "stop    Ctrl-C; the data stays in var/")
+            click.echo(f"  {name:<10}{where:<13}{f'pid {pids}' if pids else state}")
+        home = self.installation.home
+        click.echo(f"  {'circusd':<23}pid {self.child.pid}\n  data in {home / 'var'}, logs in {self.installation.logs}")
+
+    def show_commands(self, took_s: float, *, detached: bool) -> None:
+        """Tells how to look and how to stop."""
+        endpoint = self.installation.supervisor.endpoint
+        click.echo(f"look    {_program('circusctl')} --endpoint {endpoint} status")
+        click.echo(f"logs    {_program('bisnes')} logs -f")
+        stop_line = f"{_program('bisnes')} down" if detached else "Ctrl-C"
+        click.echo(f"stop    {stop_line}; the data stays in var/")
+        click.echo(f"\nready after {took_s:.1f} s")
 
     def explain_end(self) -> None:
         """Tells why circusd ended though nobody asked this command to stop; after `bisnes down` all is well.
@@ -214,25 +223,36 @@ class _Run:
         self.child.wait()
 
 
-def _healthy_counts(health: object) -> dict[str, int]:
-    """Healthy instances by process name, from the body of /health."""
-    raise NotImplementedError(health)
+def _beating(health: Any, since_s: float) -> Counter[str]:
+    """Instances with a heartbeat of this run, by process name, from the body of `/health`."""
+    return Counter(
+        name
+        for name, process in health["processes"].items()
+        for instance in process["instances"]
+        if instance["status"] == "healthy" and instance["heartbeatAgeS"] <= since_s
+    )
 
 
-def _show_demo(installation: Installation, kept: Demo, run: _Run) -> None:
-    click.echo("creating the demo company")
+def _program(name: str) -> str:
+    """A command of this .venv as it can be typed here."""
+    own = Path(sys.executable).with_name(name)
+    if shutil.which(name) == str(own):
+        return name
+    return str(own.relative_to(Path.cwd())) if own.is_relative_to(Path.cwd()) else str(own)
+
+
+def _prepare_demo(installation: Installation, kept: Demo) -> str:
+    """Sets the demo up and sends its first message; answers the lines to show."""
+    click.echo("creating the demo company, its phones and a key")
     api = demo_company.set_up(installation, kept)
     click.echo("sending a first message")
     message_id = demo_company.send_first_message(api)
-    url, key = installation.api_url, kept.key
-    chat = demo_company.CHAT
-    click.echo(f"it was delivered to the simulated WhatsApp ({len(run.ports)} ports in use)")
-    click.echo(f"\nkey     {key}")
-    click.echo(
-        f"send    curl -X POST {url}/api/v2/messages/text/{demo_company.COMPANY}/{chat} "
-        f"-H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' -d '{{\"message\": \"Hello\"}}'"
+    click.echo("the simulated WhatsApp has delivered it")
+    url, company = installation.api_url, demo_company.COMPANY
+    authorization = f"-H 'Authorization: Bearer {kept.key}'"
+    return (
+        f"key     {kept.key}\n"
+        f"send    curl -X POST {url}/api/v2/messages/text/{company}/{demo_company.CHAT} {authorization} "
+        "-H 'Content-Type: application/json' -d '{\"message\": \"Hello\"}'\n"
+        f"read    curl {url}/api/v2/messages/{company}/{message_id} {authorization}"
     )
-    click.echo(
-        f"read    curl {url}/api/v2/messages/{demo_company.COMPANY}/{message_id} -H 'Authorization: Bearer {key}'"
-    )
-    sys.stdout.flush()
