@@ -15,7 +15,7 @@ from bisnes_api.documents import add_documents
 from bisnes_api.problem import Problem, database_away
 from bisnes_api.runtime import Runtime
 from bisnes_core.settings import Settings, load_settings
-from db.pool import DatabaseAway
+from db.pool import DatabaseAway, RefusedData
 
 log = structlog.get_logger(__name__)
 
@@ -56,14 +56,20 @@ def create_app(settings: Settings | None = None) -> Flask:
 def _handle_errors(app: Flask) -> None:
     app.register_error_handler(Problem, Problem.response)
     app.register_error_handler(DatabaseAway, _on_database_away)
+    app.register_error_handler(RefusedData, _on_refused_data)
     app.register_error_handler(HTTPException, _on_http_exception)
     app.register_error_handler(OSError, _on_slow_request)
     app.register_error_handler(Exception, _on_bug)
 
 
-def _on_database_away(error: DatabaseAway) -> Response:
-    log.warning("database away", error=str(error).strip(), route=str(request.url_rule))
-    return database_away().response()
+def _on_database_away(_error: DatabaseAway) -> Response:
+    return database_away().response()  # the pool has logged why
+
+
+def _on_refused_data(error: RefusedData) -> Response:
+    """PostgreSQL knows a limit that the checks before it do not."""
+    log.warning("data refused by the database", route=str(request.url_rule), exc_info=error)
+    return Problem("invalid_field", "A value cannot be stored.").response()
 
 
 def _on_http_exception(error: HTTPException) -> Response | HTTPException:

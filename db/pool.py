@@ -2,7 +2,7 @@
 
 PostgreSQL may vanish (connection refused) or fall silent (stopped, network gone). The first raises at once; against the
 second a watchdog shuts the socket of a connection that has been in use for longer than the pool's patience, which turns
-the silence into an error in the waiting thread.
+the silence into an error in the waiting thread. A statement that takes longer than the patience is cut off likewise.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+import structlog
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 
@@ -27,12 +28,16 @@ AsyncConnection = psycopg.AsyncConnection[TupleRow]
 
 #: How often the watchdog looks; adds at most this to the patience.
 WATCH_EVERY_S = 0.1
+#: Pause between two looks whether a database that is away is back.
+PROBE_EVERY_S = 0.1
 #: The pool tries to replace lost connections for this long before it reports failure; it starts anew on the next use.
 RECONNECT_S = 5.0
 
 
 #: PostgreSQL refused a value (a NUL character in a text, a number out of range): the data's fault, not the database's.
 RefusedData = psycopg.DataError
+
+log = structlog.get_logger(__name__)
 
 
 class DatabaseAway(ConnectionError):
@@ -63,30 +68,33 @@ def _connect_options(settings: Settings) -> dict[str, Any]:
 
 
 class Pool:
-    """Synchronous pool for threads (the API)."""
+    """Synchronous pool for threads (the API).
+
+    Once a connection is lost or silent, or none can be had, the database counts as away: every use fails at once, so
+    that no thread queues up behind a dead database, until a probe in the background gets an answer. Use then goes on
+    with fresh connections.
+    """
 
     def __init__(self, settings: Settings, *, patience_s: float | None = None) -> None:
         self.patience_s = patience_s or settings.database_patience_s
+        self._settings = settings
         self._in_use: dict[int, tuple[Connection, float]] = {}
+        self._guard = threading.Condition()
+        self._away: str | None = None
         self._closed = threading.Event()
-        self._pool = ConnectionPool(
-            settings.database_conninfo,
-            min_size=1,
-            max_size=settings.pool_size,
-            timeout=self.patience_s,
-            reconnect_timeout=RECONNECT_S,
-            kwargs=_connect_options(settings),
-            open=False,
-        )
+        self._pool = self._fresh_pool()
 
     def open(self) -> None:
         """Starts connecting in the background; does not wait."""
         self._pool.open(wait=False)
         threading.Thread(target=self._watch, name="database-watchdog", daemon=True).start()
+        threading.Thread(target=self._probe_when_away, name="database-probe", daemon=True).start()
 
     def close(self) -> None:
         """Ends all connections."""
         self._closed.set()
+        with self._guard:
+            self._guard.notify_all()
         self._pool.close()
 
     @contextmanager
@@ -94,9 +102,13 @@ class Pool:
         """A connection in autocommit mode; use `conn.transaction()` for more than one statement.
 
         Raises:
-            DatabaseAway: when there is none within the patience, or it was lost or silent while in use.
+            DatabaseAway: at once while the database is known to be away; when there is no connection within the
+                patience; or when it was lost or silent while in use: nothing is then known to be stored.
         """
+        if self._away is not None:
+            raise DatabaseAway(self._away)
         started = time.monotonic()
+        conn: Connection | None = None
         try:
             with self._pool.connection() as conn:
                 token = id(conn)
@@ -106,11 +118,65 @@ class Pool:
                 finally:
                     self._in_use.pop(token, None)  # absent when the watchdog has taken it
         except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
+            if not self._closed.is_set() and (conn is None or conn.broken):
+                self._declare_away(str(error).strip() or type(error).__name__)
             raise DatabaseAway(str(error)) from error
 
     def occupancy(self) -> Occupancy:
         """How full the pool is."""
         return _occupancy(self._pool.get_stats())
+
+    # -- away and back ------------------------------------------------------------------------------------------------
+    def _fresh_pool(self) -> ConnectionPool[Connection]:
+        return ConnectionPool(
+            self._settings.database_conninfo,
+            min_size=1,
+            max_size=self._settings.pool_size,
+            timeout=self.patience_s,
+            reconnect_timeout=RECONNECT_S,
+            kwargs=_connect_options(self._settings),
+            open=False,
+        )
+
+    def _declare_away(self, why: str) -> None:
+        with self._guard:
+            if self._away is None:
+                self._away = why
+                log.warning("database away", error=why)
+                self._guard.notify_all()
+
+    def _probe_when_away(self) -> None:
+        while not self._closed.is_set():
+            with self._guard:
+                self._guard.wait_for(lambda: self._away is not None or self._closed.is_set())
+            while not self._closed.is_set() and not self._answers():
+                self._closed.wait(PROBE_EVERY_S)
+            if not self._closed.is_set():
+                self._come_back()
+
+    def _answers(self) -> bool:
+        """Whether the database answers a new connection; a silent one is caught by the watchdog."""
+        try:
+            conn = psycopg.connect(self._settings.database_conninfo, **_connect_options(self._settings))
+        except psycopg.Error:
+            return False
+        with suppress(psycopg.Error), closing(conn):
+            self._in_use[id(conn)] = (conn, time.monotonic() + self.patience_s)
+            try:
+                conn.execute("SELECT 1")
+                return True
+            finally:
+                self._in_use.pop(id(conn), None)
+        return False
+
+    def _come_back(self) -> None:
+        """Goes on with fresh connections: those from before are dead, or would each have to be found dead."""
+        old, self._pool = self._pool, self._fresh_pool()
+        self._pool.open(wait=False)
+        with self._guard:
+            self._away = None
+        log.info("database back")
+        old.close(timeout=0)
 
     def _watch(self) -> None:
         while not self._closed.wait(WATCH_EVERY_S):
