@@ -132,8 +132,8 @@ class Admin:
         )
         return admin_response(outcome)
 
-    def _disconnect(self, _request: Request) -> Answer:
-        # The asking connection goes too, after its answer: it is idle as far as the server can tell.
+    async def _disconnect(self, _request: Request) -> Answer:
+        # A coroutine, so that the asking connection is busy and stays.
         return admin_response({"closed": sum(connection.close_if_idle() for connection in list(self._connections))})
 
     def _add_phone(self, request: Request) -> Answer:

@@ -144,6 +144,13 @@ class Faults:
         return Effect(latency_s=(latency_s, latency_s)) if latency_s else None
 
 
+def recipient_key(given: str) -> str:
+    """Return the digits of a phone number; user and group ids as they are."""
+    if given[:1].isalpha():
+        return given
+    return "".join(char for char in given if char.isdecimal())
+
+
 def _only_latency(effect: Effect) -> bool:
     return effect == Effect(latency_s=effect.latency_s)
 
@@ -183,7 +190,7 @@ def _parse_rule(rule_id: int, spec: dict[str, Any]) -> Rule:
     if scope.get("on", "messages") not in CALLS:
         raise BadFault(f"on must be one of {', '.join(CALLS)}")
     if scope.get("recipient"):
-        scope["recipient"] = scope["recipient"].lstrip("+")
+        scope["recipient"] = recipient_key(scope["recipient"])
     return Rule(rule_id, effect, spec, until=monotonic() + for_s if for_s else None, **scope)
 
 

@@ -33,6 +33,20 @@ DEFAULT_VERSION = "v25.0"
 
 JSON_TYPE = "application/json; charset=UTF-8"
 
+#: What tells a throttled caller how much it used, in per cent; the last value is in minutes.
+#: Source: developers.facebook.com/docs/graph-api/overview/rate-limiting, read 2026-09.
+_USED = '{"call_count":100,"total_cputime":25,"total_time":25}'
+_USED_BY_ACCOUNT = (
+    '{"102290129340398":[{"type":"whatsapp","call_count":100,"total_cputime":25,"total_time":25,'
+    '"estimated_time_to_regain_access":1}]}'
+)
+USAGE = {
+    4: ("x-app-usage", _USED),
+    17: ("x-app-usage", _USED),
+    32: ("x-app-usage", _USED),
+    80007: ("x-business-use-case-usage", _USED_BY_ACCOUNT),
+}
+
 _traces = count(0x6A5F0000000)
 _date: tuple[int, str] = (0, "")
 
@@ -78,4 +92,7 @@ def error_response(error: GraphError, version: str) -> bytes:
     headers = dict(error.headers)
     if error.status == 401:
         headers["WWW-Authenticate"] = 'OAuth "Facebook Platform" "invalid_token"'
+    usage = USAGE.get(error.code)
+    if usage is not None:
+        headers.setdefault(*usage)
     return graph_response(error.status, orjson.dumps(error.body()), version, headers)

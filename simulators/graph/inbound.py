@@ -68,10 +68,10 @@ class Inbound:
         callback = callback_for(phone, simulation.registry, simulation.sender.default, simulation.settings)
         if callback is None:
             return
-        change = {"value": value, "field": field}
-        simulation.sender.emit(
-            {"object": "whatsapp_business_account", "entry": [{"id": phone.waba_id, "changes": [change]}]}, callback
-        )
+        entry: dict[str, Any] = {"id": phone.waba_id, "changes": [{"value": value, "field": field}]}
+        if "metadata" not in value:
+            entry["time"] = int(time())
+        simulation.sender.emit({"object": "whatsapp_business_account", "entry": [entry]}, callback)
 
     def note_ids(self, body: dict[str, Any]) -> None:
         """Remember the message ids of a body that was given as it is, so that they can be marked read."""

@@ -81,6 +81,7 @@ class Registry:
         self.by_key: dict[str, Phone] = {}
         self.revoked: set[str] = set()
         self.issued: dict[str, str] = {}
+        self.waba(DEFAULT_WABA_ID)
 
     def add_phone(self, phone: Phone) -> Phone:
         """Register a number (replacing one of the same id) and its account."""

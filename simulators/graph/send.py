@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from simulators.graph.errors import GraphError, invalid, missing, webhook_error
-from simulators.graph.faults import Effect
+from simulators.graph.faults import Effect, recipient_key
 from simulators.graph.http_protocol import Answer
 from simulators.graph.http_request import Request
 from simulators.graph.http_response import graph_response
@@ -49,9 +49,10 @@ class Sending:
         if not faults.rules:
             return None
         to = str(params.get("to") or params.get("recipient") or "")
-        digits = "".join(char for char in to if char.isdecimal()) if to[:1] in "+0123456789(" else to
         kind = str(params.get("type") or ("read" if params.get("status") else "text"))
-        return faults.pick("messages", phone.id, digits, str(params.get("biz_opaque_callback_data") or ""), kind)
+        return faults.pick(
+            "messages", phone.id, recipient_key(to), str(params.get("biz_opaque_callback_data") or ""), kind
+        )
 
     def _process(
         self, request: Request, params: dict[str, Any], phone: Phone, version: str, effect: Effect | None

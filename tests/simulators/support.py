@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -32,6 +32,8 @@ DEADLINE_S = 10.0
 #: Short enough not to be felt, long enough to leave the processor to what is waited for.
 POLL_S = 0.01
 
+T = TypeVar("T")
+
 _pause = threading.Event()
 
 
@@ -44,6 +46,12 @@ def eventually(condition: Callable[[], Any], deadline_s: float = DEADLINE_S) -> 
             return value
         assert time.monotonic() < end, f"not so within {deadline_s} s; last value {value!r}"
         _pause.wait(POLL_S)
+
+
+def many(read: Callable[[], list[T]], count: int) -> list[T]:
+    """Return what ``read`` gives as soon as there are exactly ``count``."""
+    eventually(lambda: len(read()) == count)
+    return read()
 
 
 class Webhook(NamedTuple):

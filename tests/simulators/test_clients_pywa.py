@@ -14,7 +14,7 @@ from pywa.types import callback, templates
 from pywa.types.flows import FlowActionType, FlowStatus
 from pywa.types.others import Contact, ProductsSection
 
-from tests.simulators.support import PHONE, SECRET, TOKEN, USER, WABA, Receiver, Simulator, eventually
+from tests.simulators.support import PHONE, SECRET, TOKEN, USER, WABA, Receiver, Simulator, many
 
 LINK = "https://example.com/file.bin"
 TO = USER
@@ -246,7 +246,7 @@ def test_pywa_reads_our_webhooks(simulator: Simulator, receiver: Receiver, wa: p
     simulator.admin("POST", "inbound", {"phone": PHONE, "from": USER, "text": "héllo"})
     simulator.admin("POST", "inbound", {"phone": PHONE, "from": USER, "type": "image", "caption": "c"})
     simulator.admin("POST", "inbound", {"phone": PHONE, "user_id": "US.1", "identity": "user_id"})
-    for webhook in eventually(lambda: posts if len(posts := receiver.posts()) >= 5 else None):
+    for webhook in many(receiver.posts, 5):
         assert wa.webhook_update_validator(webhook.raw, webhook.headers[utils.HUB_SIG.lower()]) is None
         body, status = wa.webhook_update_handler(update=webhook.raw)
         assert status == 200, body

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.simulators.support import PHONE, USER, VECTORS, Receiver, Simulator, error_of, eventually
+from tests.simulators.support import PHONE, USER, VECTORS, Receiver, Simulator, error_of, many
 
 pytestmark = pytest.mark.skipif(not VECTORS.exists(), reason=f"the published vectors are not at {VECTORS}")
 
@@ -112,7 +112,7 @@ def contains(ours: Any, published: Any, path: str = "$") -> list[str]:
 
 
 #: webhook of the vectors -> what the simulator is asked to emit, beside what it takes from the example
-EMITTED = {
+EMITTED: dict[str, dict[str, Any]] = {
     "text_message": {"type": "text"},
     "text_message_from_click_to_whatsapp_ad": {"type": "text"},
     "text_message_with_context_product_inquiry": {"type": "text"},
@@ -141,7 +141,7 @@ def test_inbound_webhooks_have_the_published_shape(simulator: Simulator, receive
         if kind == "text":
             wish["text"] = message["text"]["body"]
         simulator.admin("POST", "inbound", wish)
-        webhook = eventually(lambda count=number: posts[-1] if len(posts := receiver.posts()) == count else None)
+        webhook = many(receiver.posts, number)[-1]
         assert contains(shape(webhook.json), shape(published)) == [], name
         assert webhook.is_signed()
 
@@ -151,6 +151,6 @@ def test_other_fields_are_emitted_as_given(simulator: Simulator, receiver: Recei
     for number, name in enumerate(names, 1):
         published = load(f"webhooks/{name}.json")
         simulator.admin("POST", "raw", published)
-        webhook = eventually(lambda count=number: posts[-1] if len(posts := receiver.posts()) == count else None)
+        webhook = many(receiver.posts, number)[-1]
         assert webhook.json == published
         assert webhook.is_signed()
