@@ -102,7 +102,7 @@ def judge(error: SendError, *, attempts: int, throttles: int, rule: RetryRule, n
 
 def _throttled(error: RateLimited, throttles: int, now: datetime) -> Verdict:
     """Pauses the named scope. A pair needs no pause of its own: order holds the chat behind its first message."""
-    wait_s = min(error.retry_after_s * error.growth ** (throttles - 1), PAUSE_MAX_S)
+    wait_s = min(error.retry_after_s * error.growth ** min(throttles - 1, GROWTH_STEPS_MAX), PAUSE_MAX_S)
     until = now + timedelta(seconds=wait_s)
     if error.scope is Scope.PAIR:
         return Verdict(Status.QUEUED, until, False)
