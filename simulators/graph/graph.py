@@ -78,23 +78,31 @@ class Graph:
         if route.node == "oauth" and route.edge == "access_token":
             return self._management.exchange_code(request, route)
         token = self._token(request)
+        if route.edge in SEND_EDGES and request.method == "POST":
+            sender = self._phone(request, route, token)
+            if sender is not None:
+                return self._simulation.sending.handle(request, sender, route.version)
+        return self._manage(request, route, token)
+
+    def _manage(self, request: Request, route: Route, token: str) -> Result:
         phone: Phone | None = None
+        call: Callable[[], Result]
+        on = "management"
         if request.path.rstrip(b"/") == ATTACHMENTS:
             self._authenticate(token)
             call, on = partial(self._management.download, request), "download"
         elif route.node == "debug_token":
             self._authenticate(token)
-            call, on = partial(self._management.debug_token, request, route), "management"
+            call = partial(self._management.debug_token, request, route)
         else:
             phone = self._phone(request, route, token)
             if phone is None:
                 self._authenticate(token)
                 call = partial(self._management.handle, request, route)
-            elif route.edge in SEND_EDGES and request.method == "POST":
-                return self._simulation.sending.handle(request, phone, route.version)
             else:
                 call = partial(self._management.handle_phone, request, route, phone)
-            on = "media" if route.edge == "media" or self._simulation.media.issued(route.node) else "management"
+            if route.edge == "media" or self._simulation.media.issued(route.node):
+                on = "media"
         faults = self._simulation.faults
         effect = faults.pick(on, phone.id if phone else "") if faults.rules else None
         return call() if effect is None else inflict(effect, call, route.version)

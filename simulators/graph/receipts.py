@@ -32,7 +32,7 @@ class Sent:
     recipient_type: str
     callback: str | None
     category: str | None
-    version: str
+    with_conversation: bool
     statuses: tuple[str, ...]
     failure: dict[str, Any] | None = None
 
@@ -53,17 +53,16 @@ class Receipts:
         settings = self._settings
         if not settings.receipts:
             return
-        now = asyncio.get_running_loop().time()
-        order = list(range(1, len(sent.statuses) + 1))
+        due = asyncio.get_running_loop().time()
+        statuses = sent.statuses
         if settings.reorder and self._random.random() < settings.reorder:
-            order.reverse()
-        for status, place in zip(sent.statuses, order, strict=True):
+            statuses = statuses[::-1]
+        for status in statuses:
+            due += settings.receipt_delay_s
             if settings.loss and self._random.random() < settings.loss:
                 continue
-            due = now + settings.receipt_delay_s * place
-            if settings.late and self._random.random() < settings.late:
-                due += settings.late_s
-            self._plan(due, sent, status)
+            is_late = settings.late and self._random.random() < settings.late
+            self._plan(due + settings.late_s if is_late else due, sent, status)
 
     @property
     def waiting(self) -> int:
@@ -96,12 +95,20 @@ class Receipts:
                 self._sender.emit(_body(part, stamp), callback)
 
     def _by_callback(self, items: list[tuple[Sent, str]]) -> Iterator[tuple[Callback, list[tuple[Sent, str]]]]:
-        groups: dict[tuple[str, bool], tuple[Callback, list[tuple[Sent, str]]]] = {}
+        by_phone: dict[str, list[tuple[Sent, str]]] = {}
         for item in items:
-            callback = callback_for(item[0].phone, self._registry, self._sender.default, self._settings)
+            by_phone.setdefault(item[0].phone.id, []).append(item)
+        groups: dict[tuple[str, bool], tuple[Callback, list[tuple[Sent, str]]]] = {}
+        for group in by_phone.values():
+            callback = callback_for(group[0][0].phone, self._registry, self._sender.default, self._settings)
             if callback is not None:
-                groups.setdefault((callback.url, callback.signed), (callback, []))[1].append(item)
+                groups.setdefault((callback.url, callback.signed), (callback, []))[1].extend(group)
         return iter(groups.values())
+
+
+def has_conversation(version: str) -> bool:
+    """Tell whether statuses of messages sent with this Graph version carry ``conversation``."""
+    return float(version[1:]) < CONVERSATION_ENDS
 
 
 def callback_for(phone: Phone, registry: Registry, default: Callback, settings: Settings) -> Callback | None:
@@ -178,7 +185,7 @@ def _status(sent: Sent, status: str, stamp: str) -> dict[str, Any]:
                 "type": "free_customer_service",
                 "category": category,
             }
-    if float(sent.version[1:]) < CONVERSATION_ENDS:
+    if sent.with_conversation:
         row["conversation"] = _conversation(sent, status, category, stamp)
     return row
 

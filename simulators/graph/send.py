@@ -16,7 +16,7 @@ from simulators.graph.http_response import graph_response
 from simulators.graph.ids import looks_like_wamid, new_wamid, wa_id_of
 from simulators.graph.inflict import inflict
 from simulators.graph.media import suits
-from simulators.graph.receipts import Sent
+from simulators.graph.receipts import Sent, has_conversation
 from simulators.graph.registry import Phone
 from simulators.graph.validate import MEDIA_KINDS, Outgoing, check_message, check_product
 
@@ -81,7 +81,7 @@ class Sending:
                 message.recipient_type,
                 message.callback,
                 _category(message),
-                version,
+                has_conversation(version),
                 *self._fate(message, phone, now, effect),
             )
         )

@@ -105,7 +105,7 @@ def test_latency_is_added_to_whatever_follows(simulator: Simulator) -> None:
     for wanted in (500, 200):
         began = time.monotonic()
         assert simulator.send().status_code == wanted
-        assert 0.1 <= time.monotonic() - began < 1.0
+        assert 0.1 <= time.monotonic() - began < 5.0
 
 
 def test_rules_hit_only_their_scope(simulator: Simulator) -> None:
@@ -142,7 +142,7 @@ def test_chances_follow_the_seed(simulator: Simulator) -> None:
 
 
 def test_maintenance_ends_by_itself(simulator: Simulator) -> None:
-    simulator.fault(effect={"maintenance_s": 0.3})
+    simulator.fault(effect={"maintenance_s": 0.8})
     assert error_of(simulator.send())["code"] == 131057
     eventually(lambda: simulator.send().status_code == 200)
 

@@ -230,10 +230,10 @@ def test_a_reaction_to_an_unknown_message_fails_later(start: Callable[..., Simul
 
 
 def test_throughput_is_limited_per_number(start: Callable[..., Simulator]) -> None:
-    simulator = start("--rate-per-s", "20")
-    codes = [simulator.send("1001").status_code for _ in range(40)]
-    assert codes[:20] == [200] * 20
-    assert codes.count(400) >= 10
+    simulator = start("--rate-per-s", "3")
+    codes = [simulator.send("1001").status_code for _ in range(20)]
+    assert codes[:3] == [200] * 3
+    assert 400 in codes
     assert simulator.send("1002").status_code == 200
     eventually(lambda: simulator.send("1001").status_code == 200)
 
