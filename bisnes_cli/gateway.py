@@ -23,8 +23,8 @@ LOOK_S = 0.1
 STOP_S = 90.0
 #: A repeated request is harmless, a lost one is not: stock Circus drops SIGTERM while a command runs.
 ASK_AGAIN_S = 5.0
-#: What outlives circusd gets this long between SIGTERM and SIGKILL.
-LEFTOVER_S = 5.0
+#: What outlives circusd gets this long between SIGTERM and SIGKILL: longer than BISNES_GRACEFUL_STOP_S.
+LEFTOVER_S = 15.0
 
 #: Source: linux/prctl.h, read 2026-11-23.
 _PR_SET_PDEATHSIG = 1
@@ -104,8 +104,12 @@ def stop(circusd: psutil.Process, say: Callable[[str], None]) -> None:
     else:
         say(f"circusd did not end within {STOP_S:g} s: killing it")
         _signal(circusd, signal.SIGKILL)
-    own = _family(psutil.Process())  # orphans that became ours
-    _end([process for process in family | own if process != circusd and _alive(process)], say)
+    _end([process for process in family if process != circusd and _alive(process)], say)
+
+
+def end_orphans(say: Callable[[str], None]) -> None:
+    """Ends what a circusd of ours left behind when it died; such orphans became our children."""
+    _end([process for process in _family(psutil.Process()) if _alive(process)], say)
 
 
 def stop_by_pid_file(supervisor: Supervisor, say: Callable[[str], None]) -> bool:
@@ -137,12 +141,21 @@ def _end(leftovers: list[psutil.Process], say: Callable[[str], None]) -> None:
     if not leftovers:
         return
     say(f"ending {len(leftovers)} processes that outlived circusd")
+    pids = {process.pid for process in leftovers}
     for process in leftovers:
-        _signal(process, signal.SIGTERM)
+        if _parent_of(process) not in pids:  # a parent ends its own children, and better than we would
+            _signal(process, signal.SIGTERM)
     _, stubborn = psutil.wait_procs(leftovers, timeout=LEFTOVER_S)
     for process in stubborn:
         _signal(process, signal.SIGKILL)
     psutil.wait_procs(stubborn, timeout=LEFTOVER_S)
+
+
+def _parent_of(process: psutil.Process) -> int:
+    try:
+        return int(process.ppid())
+    except psutil.NoSuchProcess:
+        return 0
 
 
 def _signal(process: psutil.Process, number: signal.Signals) -> None:

@@ -118,6 +118,7 @@ class Installation:
             **os.environ,
             **self.secrets(),
             "BISNES_HOME": str(self.home),
+            "BISNES_RUN_DIR": str(self.run_dir),
             "CIRCUSD_ENDPOINT": self.supervisor.endpoint,
             "CIRCUSD_PUBSUB_ENDPOINT": f"ipc://{self.run_dir}/circus-events.sock",
             "CIRCUSD_PIDFILE": f"{self.run_dir}/circusd.pid",

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import psutil
 from bisnes_cli import demo as demo_company
 from bisnes_cli.demo import Demo
 from bisnes_cli.errors import ALREADY_RUNNING, Refused
-from bisnes_cli.gateway import Interrupted, interrupt_on_request, last_lines, looks, start, stop
+from bisnes_cli.gateway import Interrupted, end_orphans, interrupt_on_request, last_lines, looks, start, stop
 from bisnes_cli.http import Api
 from bisnes_cli.installation import PORT_VARIABLES, Installation, is_free, next_free
 
@@ -166,7 +165,10 @@ class _Run:
 
     def _silent_processes(self, api: Api, states: dict[str, str]) -> str | None:
         """Processes whose heartbeat is missing."""
-        beating = _beating(api.get("/health").require(200, 503), time.monotonic() - self.started_at)
+        health = api.get("/health").body
+        if "processes" not in health:
+            return "the API to reach the database"
+        beating = _beating(health, time.monotonic() - self.started_at)
         silent = [
             name
             for name, state in states.items()
@@ -204,23 +206,20 @@ class _Run:
             Refused: when it was not told to.
         """
         code = self.child.returncode
-        self._end_leftovers()
+        end_orphans(click.echo)
         if code != 0:
-            raise Refused(
-                f"circusd ended with {code}; see {self.installation.logs / 'circusd.log'}. Nothing runs any more."
-            )
+            log = self.installation.logs / "circusd.log"
+            raise Refused(f"circusd ended with {code}; see {log}. Nothing runs any more.")
         click.echo("circusd was stopped; nothing runs any more")
 
     def stop(self) -> None:
         """Ends circusd and all below it."""
         click.echo("")
-        self._end_leftovers()
-        click.echo("stopped; the data stays in var/")
-
-    def _end_leftovers(self) -> None:
-        with suppress(psutil.NoSuchProcess):
+        if self.child.poll() is None:
             stop(psutil.Process(self.child.pid), click.echo)
-        self.child.wait()
+            self.child.wait()
+        end_orphans(click.echo)
+        click.echo("stopped; the data stays in var/")
 
 
 def _beating(health: Any, since_s: float) -> Counter[str]:

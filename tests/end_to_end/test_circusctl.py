@@ -119,7 +119,7 @@ class _Load:
             number += 1
             self._pool.submit(self._post, number).add_done_callback(self._count)
 
-    def _post(self, number: int) -> int:
+    def _post(self, number: int) -> str:
         place = urlsplit(self._gateway.base_url)
         connection = HTTPConnection(place.hostname or "", place.port, timeout=30)
         try:
@@ -127,15 +127,15 @@ class _Load:
             headers = {"Authorization": f"Bearer {self._gateway.key}", "Content-Type": "application/json"}
             connection.request("POST", f"/api/v2/messages/text/{COMPANY}/601{number % 50:08}", body, headers)
             response = connection.getresponse()
-            response.read()
-            return response.status
+            answer = response.read().decode()
+            return "" if response.status == 202 else f"{response.status} {answer}"
         finally:
             connection.close()
 
-    def _count(self, done: Future[int]) -> None:
+    def _count(self, done: Future[str]) -> None:
         self.answered += 1
         error = done.exception()
         if error is not None:
             self.failures.append(repr(error))
-        elif done.result() != 202:
-            self.failures.append(str(done.result()))
+        elif done.result():
+            self.failures.append(done.result())

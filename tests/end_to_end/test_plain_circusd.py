@@ -30,7 +30,7 @@ def test_a_plain_circusd_starts_everything_and_stops_it(tmp_path: Path) -> None:
     (tmp_path / "var/run").mkdir(parents=True)
     own = Path(sys.executable).parent
     environment = os.environ | {"PATH": f"{own}{os.pathsep}{os.environ['PATH']}", "BISNES_HOME": str(tmp_path)}
-    environment |= {"BISNES_RUN_DIR": "var/run", "ENCRYPTION_KEY": "ab" * 32}
+    environment |= {"ENCRYPTION_KEY": "ab" * 32}
     with (tmp_path / "circusd.log").open("wb") as log:
         child = subprocess.Popen([own / "circusd", "circus.ini"], cwd=tmp_path, env=environment, stdout=log, stderr=log)
     try:
