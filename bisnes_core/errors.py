@@ -52,6 +52,8 @@ class Retryable(SendError):
     Args:
         retry_after_s: lower bound of the wait, when the provider named one.
         attempts_max: fewer attempts than the channel's rule, for errors that seldom mend.
+        unreachable: no connection to the provider at all. That says nothing about this message: the attempt is not
+            counted and the phone pauses, so that an outage of any length fails no message.
     """
 
     def __init__(
@@ -62,10 +64,12 @@ class Retryable(SendError):
         trace: Mapping[str, Any] | None = None,
         retry_after_s: float | None = None,
         attempts_max: int | None = None,
+        unreachable: bool = False,
     ) -> None:
         super().__init__(code, detail, trace=trace)
         self.retry_after_s = retry_after_s
         self.attempts_max = attempts_max
+        self.unreachable = unreachable
 
 
 class RateLimited(SendError):

@@ -26,6 +26,8 @@ PAUSE_MAX_S = 3600.0
 GROWTH_STEPS_MAX = 64
 #: A phone whose credentials were refused is tried again after this, with one message, in case a person mended it.
 AUTH_RECHECK_S = 60.0
+#: A phone whose provider cannot be reached tries again after this: soon enough to go on at once when it is back.
+UNREACHABLE_RECHECK_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,9 @@ def judge(error: SendError, *, attempts: int, throttles: int, rule: RetryRule, n
         return Verdict(Status.QUEUED, now, False, Pause(Scope.PHONE, error.until, error.code, "restricted"))
     if isinstance(error, Permanent):
         return Verdict(Status.FAILED, now)
+    if isinstance(error, Retryable) and error.unreachable:
+        until = now + timedelta(seconds=error.retry_after_s or UNREACHABLE_RECHECK_S)
+        return Verdict(Status.QUEUED, now, False, Pause(Scope.PHONE, until, error.code))
     if isinstance(error, Retryable):
         if attempts >= min(rule.attempts, error.attempts_max or rule.attempts):
             return Verdict(Status.FAILED, now)

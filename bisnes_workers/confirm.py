@@ -24,6 +24,9 @@ from db.pool import AsyncPool
 BATCH = 100
 #: Pause between two looks at the same message.
 LOOK_EVERY_S = 0.5
+#: A message that never left although so many attempts ended without an answer is what ends them: it fails. More than the
+#: retry rule allows, since most such attempts are the fault of a killed process.
+LAST_ATTEMPT = 10
 #: `find_sent` may ask the provider; it gets this long.
 FIND_TIMEOUT_S = 5.0
 
@@ -44,6 +47,9 @@ def verdict(finding: Finding, found: Unconfirmed, phone: Phone, wait_s: float, a
         return Outcome(message.id, message.fence, Status.SENT, entry, external_id=finding.provider_message_id)
     if isinstance(finding, NotSent):
         entry |= {"outcome": "found_not_sent", "detail": finding.reason}
+        if message.attempt >= LAST_ATTEMPT:
+            error = f"It did not leave in {message.attempt} attempts, each of which ended without an answer."
+            return Outcome(message.id, message.fence, Status.FAILED, entry, error_code="not_sent", error=error)
         return Outcome(message.id, message.fence, Status.QUEUED, entry, due_at=now)
     if found.backlog or found.waited_s < wait_s:
         return None

@@ -97,7 +97,7 @@ class MetaAdapter(ChannelAdapter):
         except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
             raise AuthRequired("meta:config", "base_url is no address") from error
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise Retryable("meta:unreachable", _words(error, phone)) from error
+            raise Retryable("meta:unreachable", _words(error, phone), unreachable=True) from error
         except (aiohttp.ClientError, OSError) as error:
             raise _unknown(message, "meta:no_answer", _words(error, phone)) from error
         if answer.status < 300:

@@ -8,7 +8,7 @@ from bisnes_core.channel import Finding, NotSent, Sent, StillUnknown
 from bisnes_core.ids import new_id
 from bisnes_core.message import Kind, OutboundMessage
 from bisnes_core.phone import OnUnconfirmed, Phone
-from bisnes_workers.confirm import verdict
+from bisnes_workers.confirm import LAST_ATTEMPT, verdict
 from db.outbox import Unconfirmed
 
 WAIT_S, ATTEMPTS_MAX = 6.0, 3
@@ -32,6 +32,11 @@ def decide(finding: Finding, policy: OnUnconfirmed, waited_s: float, *, attempt:
 )
 def test_evidence_decides_whatever_the_policy(finding: Finding, expected: str, policy: OnUnconfirmed) -> None:
     assert decide(finding, policy, waited_s=0.1) == expected
+
+
+def test_a_message_that_kills_what_sends_it_fails_in_the_end() -> None:
+    assert decide(NotSent("evidence"), RESEND, 0.1, attempt=LAST_ATTEMPT - 1) == "queued"
+    assert decide(NotSent("evidence"), RESEND, 0.1, attempt=LAST_ATTEMPT) == "failed"
 
 
 @pytest.mark.parametrize(

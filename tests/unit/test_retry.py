@@ -21,7 +21,15 @@ from bisnes_core.errors import (
     UnknownOutcome,
     Unsupported,
 )
-from bisnes_core.retry import AUTH_RECHECK_S, BACKOFF_MAX_S, PAUSE_MAX_S, RetryRule, Verdict, judge
+from bisnes_core.retry import (
+    AUTH_RECHECK_S,
+    BACKOFF_MAX_S,
+    PAUSE_MAX_S,
+    UNREACHABLE_RECHECK_S,
+    RetryRule,
+    Verdict,
+    judge,
+)
 from bisnes_core.status import Status
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -96,3 +104,11 @@ def test_backoff_stays_within_its_jitter_and_its_maximum(attempts: int, jitter: 
     rule = RetryRule(first_s=first_s, jitter=jitter)
     plain = min(first_s * 2.0 ** min(attempts - 1, 60), BACKOFF_MAX_S)
     assert plain * (1 - jitter) <= rule.backoff_s(attempts) <= plain * (1 + jitter) + 1e-9
+
+
+@pytest.mark.parametrize(("retry_after_s", "pause_s"), [(None, UNREACHABLE_RECHECK_S), (20.0, 20.0)])
+def test_an_outage_of_the_provider_fails_no_message_however_long(retry_after_s: float | None, pause_s: float) -> None:
+    found = verdict(Retryable("away", unreachable=True, retry_after_s=retry_after_s), attempts=99)
+    assert (found.status, found.counted, wait_s(found)) == (Status.QUEUED, False, 0.0)
+    assert found.pause is not None
+    assert (found.pause.scope, (found.pause.until - NOW).total_seconds()) == (Scope.PHONE, pause_s)
