@@ -24,8 +24,8 @@ from db.pool import AsyncPool
 BATCH = 100
 #: Pause between two looks at the same message.
 LOOK_EVERY_S = 0.5
-#: A message that never left although so many attempts ended without an answer is what ends them: it fails. More than the
-#: retry rule allows, since most such attempts are the fault of a killed process.
+#: A message that did not leave although so many attempts ended without an answer fails: it may be what ends them. More
+#: than the retry rule allows, since most such attempts are the fault of a killed process.
 LAST_ATTEMPT = 10
 #: `find_sent` may ask the provider; it gets this long.
 FIND_TIMEOUT_S = 5.0
