@@ -20,7 +20,7 @@ from db.pool import DatabaseAway, RefusedData
 log = structlog.get_logger(__name__)
 
 #: Codes for what Flask itself refuses, by status.
-_CODES = {404: "not_found", 405: "method_not_allowed", 408: "request_timeout", 413: "body_too_large"}
+_CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
 class _Json(JSONProvider):
@@ -40,7 +40,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or load_settings()
     app = Flask(__name__, static_folder=None)
     app.json = _Json(app)
-    app.config["MAX_CONTENT_LENGTH"] = settings.body_max_bytes
     # Message ids are rest-of-path values and may hold `//`.
     app.url_map.merge_slashes = False
     run = Runtime(settings)
@@ -58,7 +57,6 @@ def _handle_errors(app: Flask) -> None:
     app.register_error_handler(DatabaseAway, _on_database_away)
     app.register_error_handler(RefusedData, _on_refused_data)
     app.register_error_handler(HTTPException, _on_http_exception)
-    app.register_error_handler(OSError, _on_slow_request)
     app.register_error_handler(Exception, _on_bug)
 
 
@@ -79,13 +77,6 @@ def _on_http_exception(error: HTTPException) -> Response | HTTPException:
     allowed = {"Allow": ", ".join(error.valid_methods or ())} if hasattr(error, "valid_methods") else {}
     detail = error.description or error.name
     return Problem(_CODES.get(status, "bad_request"), detail, headers=allowed).response()
-
-
-def _on_slow_request(error: OSError) -> Response:
-    """The worker's sockets have a time-out; while a body is read it shows as one of these."""
-    if not isinstance(error, BlockingIOError | TimeoutError):
-        return _on_bug(error)
-    return Problem("request_timeout", "The body did not arrive in time.", headers={"Connection": "close"}).response()
 
 
 def _on_bug(error: Exception) -> Response:

@@ -6,11 +6,44 @@ from typing import Any, TypeVar
 
 import orjson
 from flask import request
+from gunicorn.http.errors import ParseException
 from pydantic import BaseModel, ValidationError
 
 from bisnes_api.problem import Problem
+from bisnes_api.runtime import runtime
 
 M = TypeVar("M", bound=BaseModel)
+
+#: After a body that was not read to its end the connection cannot be used again.
+_CLOSE = {"Connection": "close"}
+
+
+def read_bytes(limit_bytes: int) -> bytes:
+    """The whole body, exactly as it came.
+
+    Read from gunicorn itself: werkzeug cuts a chunked body off at the limit and takes a broken-off one for whole.
+
+    Raises:
+        Problem: `body_too_large`, `request_timeout`, or `bad_request` when the body is broken.
+    """
+    announced = request.content_length
+    if announced is not None and announced > limit_bytes:
+        raise _too_large(limit_bytes)
+    try:
+        raw: bytes = request.environ["wsgi.input"].read(limit_bytes + 1)
+    except (BlockingIOError, TimeoutError) as error:
+        raise Problem("request_timeout", "The body did not arrive in time.", headers=_CLOSE) from error
+    except (OSError, ValueError, ParseException) as error:
+        raise Problem("bad_request", "The body's chunks are malformed or it broke off.", headers=_CLOSE) from error
+    if len(raw) > limit_bytes:
+        raise _too_large(limit_bytes)
+    if announced is not None and len(raw) < announced:
+        raise Problem("bad_request", f"The body broke off after {len(raw)} of {announced} bytes.", headers=_CLOSE)
+    return raw
+
+
+def _too_large(limit_bytes: int) -> Problem:
+    return Problem("body_too_large", f"A body may have {limit_bytes:,} bytes.")
 
 
 def read_json(*, empty: bool = False) -> Any:
@@ -20,9 +53,9 @@ def read_json(*, empty: bool = False) -> Any:
         empty: whether a request without a body counts as `{}`.
 
     Raises:
-        Problem: `wrong_content_type`, `malformed_json`, or `invalid_field` for a NUL character.
+        Problem: as `read_bytes`, `wrong_content_type`, `malformed_json`, or `invalid_field` for a NUL character.
     """
-    raw = request.get_data(cache=False)
+    raw = read_bytes(runtime().settings.body_max_bytes)
     if not raw and empty:
         return {}
     mime = request.mimetype

@@ -1,46 +1,32 @@
 """`/openapi.json` and the page to try it, made from the models and docstrings of the endpoints by SpecTree.
 
 SpecTree only writes the document: bodies are checked by `bisnes_api.body`, after the key and before anything else, so
-that each failure has its own code. The page's files come with the wheel `offapi`; nothing is loaded from elsewhere.
+that each failure has its own code. The page's files come with the wheel flask-swagger-ui; a browser loads nothing from
+elsewhere.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, TypeVar
 
 import orjson
-from flask import Blueprint, Flask, Response, send_from_directory
+from flask import Flask, Response
+from flask_swagger_ui import get_swaggerui_blueprint  # type: ignore[import-untyped]  # it has no annotations
 from pydantic import BaseModel, Field
 from spectree import Response as Responses
 from spectree import SecurityScheme, SpecTree, Tag
 from spectree.models import SecureType, SecuritySchemeData
 from spectree.plugins.flask_plugin import FlaskPlugin
 
-from bisnes_api.problem import CONTENT_TYPE, PROBLEMS, Problem
+from bisnes_api.problem import CONTENT_TYPE, PROBLEMS
 from bisnes_api.schemas import ProblemAnswer
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 KEY_PROBLEMS = ("key_missing", "key_unknown", "company_not_found", "scope_missing", "database_away")
 BODY_PROBLEMS = ("malformed_json", "bad_request", "body_too_large", "wrong_content_type", "invalid_field")
-
-#: Files of the page inside the wheel; nothing else of it is served.
-PAGE_FILES = ("swagger_bundle.js", "swagger_preset.js", "swagger_style.css")
-PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head><meta charset="utf-8"><title>Bisnes API</title><link rel="stylesheet" href="/docs/swagger_style.css"></head>
-<body>
-<div id="page"></div>
-<script src="/docs/swagger_bundle.js"></script>
-<script src="/docs/swagger_preset.js"></script>
-<script>SwaggerUIBundle({url: "/openapi.json", dom_id: "#page", presets: [SwaggerUIBundle.presets.apis]});</script>
-</body>
-</html>
-"""
 
 
 class IdempotencyHeader(BaseModel):
@@ -129,32 +115,12 @@ def documented(
 
 def add_documents(app: Flask) -> None:
     """Serves the document and the page."""
-    blueprint = Blueprint("documents", __name__)
-    folder = _page_folder()
+    page = get_swaggerui_blueprint("/docs", "/openapi.json", config={"app_name": "Bisnes API"})
+    app.register_blueprint(page)
 
-    @blueprint.get("/docs")
-    def page() -> Response:
-        return Response(PAGE, content_type="text/html; charset=utf-8")
-
-    @blueprint.get("/docs/<name>")
-    def page_file(name: str) -> Response:
-        if name not in PAGE_FILES:
-            raise Problem("not_found", "The page has no such file.")
-        return send_from_directory(folder, name, max_age=86_400)
-
-    @blueprint.get("/openapi.json")
+    @app.get("/openapi.json")
     def document() -> Response:
         return Response(orjson.dumps(_document(app)), content_type="application/json")
-
-    app.register_blueprint(blueprint)
-
-
-def _page_folder() -> Path:
-    """Where the page's files are; found without importing the wheel, which would read 9 MB into memory."""
-    spec = find_spec("offapi")
-    if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError("the wheel offapi is not installed")
-    return Path(spec.submodule_search_locations[0])
 
 
 def _document(app: Flask) -> dict[str, Any]:

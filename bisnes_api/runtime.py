@@ -21,7 +21,7 @@ from bisnes_api.nudge import Nudger
 from bisnes_api.waiting import WaitingRoom
 from bisnes_core.channel import ChannelSpec, load_specs
 from bisnes_core.phone import Lane
-from bisnes_core.sealing import Sealer
+from bisnes_core.sealing import BadSeal, Sealer
 from bisnes_core.settings import Settings
 from db import messages, phones
 from db.migrate import ensure_schema
@@ -121,7 +121,16 @@ class Runtime:
 
     def _find_secrets(self, channel: str) -> list[str]:
         with self.pool.connection() as conn:
-            return phones.sealed_app_secrets(conn, channel)
+            sealed = phones.sealed_app_secrets(conn, channel)
+        secrets: list[str] = []
+        if self.sealer is None:
+            return secrets
+        for text in sealed:
+            try:
+                secrets.append(self.sealer.open(text))
+            except BadSeal as error:
+                log.warning("a phone's app secret is left out", channel=channel, error=str(error))
+        return secrets
 
     def _look(self, ids: Iterable[UUID]) -> list[messages.Progress]:
         with self.pool.connection() as conn:

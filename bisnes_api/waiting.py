@@ -129,11 +129,7 @@ class WaitingRoom:
             self._guard.notify_all()
 
     def _run(self) -> None:
-        while not self._closed:
-            with self._guard:
-                while not self._waiters and not self._closed:
-                    self._guard.wait()
-                waiters = list(self._waiters)
+        while waiters := self._next_waiters():
             began = time.monotonic()
             try:
                 self._tell(waiters)
@@ -143,6 +139,12 @@ class WaitingRoom:
                 pause_s = AWAY_PAUSE_S
             with self._guard:
                 self._guard.wait_for(lambda: self._closed, max(0.0, began + pause_s - time.monotonic()))
+
+    def _next_waiters(self) -> list[_Waiter]:
+        """Those who wait, as soon as there are any; none when the room is closed."""
+        with self._guard:
+            self._guard.wait_for(lambda: self._waiters or self._closed)
+            return [] if self._closed else list(self._waiters)
 
     def _tell(self, waiters: list[_Waiter]) -> None:
         settled = {p.id: p for p in self._look({waiter.message_id for waiter in waiters}) if is_settled(p)}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
+from bisnes_api.body import read_bytes
 from bisnes_api.documents import documented
 from bisnes_api.problem import Problem
 from bisnes_api.runtime import Runtime, runtime
@@ -52,7 +53,7 @@ def _verify(channel: str) -> Response:
     "receiveWebhook",
     _TAG,
     {200: (None, "Stored.")},
-    problems=("signature_invalid", "not_found", "body_too_large", "database_away"),
+    problems=("signature_invalid", "not_found", "bad_request", "body_too_large", "database_away"),
     by_key=False,
 )
 def receive(channel: str) -> Response:
@@ -69,8 +70,7 @@ def receive_legacy(channel: str) -> Response:
 def _receive(channel: str) -> Response:
     run = runtime()
     spec, webhook = _webhook(run, channel)
-    request.max_content_length = run.settings.webhook_body_max_bytes
-    body = request.get_data(cache=False)
+    body = read_bytes(run.settings.webhook_body_max_bytes)
     if not webhook.verify(_request(body), _secrets(run, spec, webhook)):
         raise Problem("signature_invalid", "The signature is missing or none of our secrets made it.")
     with run.pool.connection() as conn:

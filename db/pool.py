@@ -80,13 +80,14 @@ class Pool:
         self._settings = settings
         self._in_use: dict[int, tuple[Connection, float]] = {}
         self._guard = threading.Condition()
-        self._away: str | None = None
+        self._away: str | None = "the pool is not open"
         self._closed = threading.Event()
         self._pool = self._fresh_pool()
 
     def open(self) -> None:
         """Starts connecting in the background; does not wait."""
         self._pool.open(wait=False)
+        self._away = None
         threading.Thread(target=self._watch, name="database-watchdog", daemon=True).start()
         threading.Thread(target=self._probe_when_away, name="database-probe", daemon=True).start()
 
@@ -176,7 +177,8 @@ class Pool:
         with self._guard:
             self._away = None
         log.info("database back")
-        old.close(timeout=0)
+        # Its threads may still be waiting for the old server.
+        threading.Thread(target=old.close, name="database-old-pool", daemon=True).start()
 
     def _watch(self) -> None:
         while not self._closed.wait(WATCH_EVERY_S):

@@ -117,8 +117,9 @@ def test_ids_with_slashes_are_found_escaped_and_raw(company: Company) -> None:
 def test_reading_with_typing_and_without_a_body(company: Company) -> None:
     inbound = store(company, external_id="wamid.HBgLNjAxMjM0NQ==")
     path = f"/api/v2/messages/read/{company.id}/{inbound}"
-    for more, typing in (({"json": {"typing": True}}, {"typing": True}), ({}, {})):
-        answer = company.ask("POST", path, **more)
+    for content, typing in ((b'{"typing": true}', {"typing": True}), (b"", {})):
+        headers = {"Content-Type": "application/json"} if content else {}
+        answer = company.ask("POST", path, content=content, headers=headers)
         payload = company.api.sql("SELECT payload FROM messages WHERE id = %s", answer.json()["messageId"])[0][0]
         assert payload == {"message_id": "wamid.HBgLNjAxMjM0NQ=="} | typing
     sent = store(company, "outbound", "wamid.HBgLNjAxMjM0NR==", "sent")
