@@ -116,7 +116,10 @@ def _forget_dead_postmaster(data: Path) -> None:
 
 def _run(command: list[str], stdin: str = "") -> None:
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
-    done = subprocess.run(command, input=stdin, env=environment, cwd="/", capture_output=True, text=True, check=False)
+    # They inherit our lock: should we be killed, the next start waits for their end as well.
+    done = subprocess.run(
+        command, input=stdin, env=environment, cwd="/", capture_output=True, text=True, check=False, close_fds=False
+    )
     if done.returncode != 0 or "ERROR:" in done.stderr or "FATAL:" in done.stderr:
         raise CannotStart(f"{Path(command[0]).name} failed: {(done.stderr or done.stdout).strip()}")
 
