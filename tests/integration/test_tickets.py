@@ -92,7 +92,7 @@ def test_an_idle_consumer_hears_the_bell(broker: TicketBroker, stores: Stores, t
         heard.append(time.monotonic())
         arrived.set()
 
-    dramatiq.actor(listen, actor_name=ticket.actor, queue_name=ticket.queue, broker=broker)
+    dramatiq.actor(actor_name=ticket.actor, queue_name=ticket.queue, broker=broker)(listen)
     worker = dramatiq.Worker(broker, worker_threads=1)
     worker.start()
     try:
@@ -112,5 +112,3 @@ def test_an_idle_consumer_hears_the_bell(broker: TicketBroker, stores: Stores, t
 def _waits_for_bell(broker: TicketBroker) -> bool:
     clients = broker.client.client_list()
     return any(isinstance(client, dict) and client.get("cmd") == "blpop" for client in clients)
-
-
