@@ -14,6 +14,10 @@ from bisnes_core.settings import load_settings
 os.environ.setdefault("BISNES_PROCESS", "api")  # gunicorn reads this file as a program: it is the process's beginning
 _settings = load_settings()
 
+#: A new process leaves connections to those that are ready, or in the socket's backlog, for as long as this; with the
+#: database away it then answers 503. Less than gunicorn's `timeout`.
+BOOT_PATIENCE_S = 5.0
+
 bind = [f"{_settings.api_host}:{_settings.api_port}"]
 workers = 1
 worker_class = "bisnes_api.worker.Worker"
@@ -41,8 +45,10 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """The application is loaded: open what it needs."""
-    worker.runtime().start()
+    """The application is loaded: open what it needs, and take no connection before the database can answer it."""
+    run = worker.runtime()
+    run.start()
+    run.schema_ready.wait(BOOT_PATIENCE_S)
 
 
 def worker_exit(server: Any, worker: Any) -> None:

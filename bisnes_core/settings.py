@@ -25,6 +25,10 @@ SOCKET_DIR_MAX_BYTES = 80
 PROCESS_VARIABLES = ("BISNES_PROCESS", "BISNES_INSTANCE", "BISNES_HEALTH_FD", "BISNES_HEALTH_PORT")
 
 
+#: Where `bisnes up` keeps the secrets that nobody gave it; relative to the working directory, which is the home.
+SECRETS_FILE = "var/secrets.env"
+
+
 class UnknownSetting(ValueError):
     """A `BISNES_*` variable that no setting declares."""
 
@@ -37,7 +41,7 @@ class Settings(BaseSettings):
     """The installation's settings; durations in seconds, sizes in bytes."""
 
     model_config = SettingsConfigDict(
-        env_prefix="BISNES_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True
+        env_prefix="BISNES_", env_file=(SECRETS_FILE, ".env"), extra="ignore", frozen=True, populate_by_name=True
     )
 
     # -- where things live -------------------------------------------------------------------------------------------
@@ -176,7 +180,7 @@ class Settings(BaseSettings):
     def run_dir(self) -> Path:
         """Folder of the Unix sockets; short enough for the kernel's limit on socket paths."""
         if self.socket_dir is not None:
-            return self.socket_dir
+            return self.socket_dir.absolute()
         below_home = self.home.resolve() / "var" / "run"
         if len(os.fsencode(below_home)) <= SOCKET_DIR_MAX_BYTES:
             return below_home
