@@ -10,11 +10,11 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from dotenv import dotenv_values
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from bisnes_cli.control import Supervisor
 from bisnes_cli.errors import USAGE, Refused
-from bisnes_core.settings import Settings, UnknownSetting, declared_variables, load_settings
+from bisnes_core.settings import SECRETS_FILE, Settings, UnknownSetting, declared_variables, load_settings
 
 #: Watchers that listen, with the variable that sets their port; as in circus.ini.
 PORT_VARIABLES = {
@@ -100,15 +100,18 @@ class Installation:
 
     def secrets(self) -> dict[str, str]:
         """The secrets to start with: given ones are left alone, others are made once and kept in var/secrets.env."""
-        kept_in = self.home / "var" / "secrets.env"
+        kept_in = self.home / SECRETS_FILE
         kept = {name: value for name, value in dotenv_values(kept_in).items() if value}
-        fields = declared_variables()
-        wanted = [name for name in SECRET_BYTES if getattr(self.settings, fields[name]) is None]
+        wanted = [name for name in SECRET_BYTES if self._secret(name) in (None, kept.get(name))]
         missing = [name for name in wanted if name not in kept]
         if missing:
             kept |= {name: secrets.token_hex(SECRET_BYTES[name]) for name in missing}
             write_private(kept_in, "".join(f"{name}={value}\n" for name, value in kept.items()))
         return {name: kept[name] for name in wanted}
+
+    def _secret(self, name: str) -> str | None:
+        secret: SecretStr | None = getattr(self.settings, declared_variables()[name])
+        return secret.get_secret_value() if secret else None
 
     def environment(self) -> dict[str, str]:
         """Variables for circusd: the caller's, `.env` of this folder, and what follows from the home."""

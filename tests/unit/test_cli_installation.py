@@ -25,7 +25,10 @@ def test_secrets_are_made_once_and_kept_private(tmp_path: Path, monkeypatch: pyt
     assert set(made) == {"ENCRYPTION_KEY", "META_APP_SECRET", "META_WEBHOOK_VERIFY_TOKEN"}
     assert len(bytes.fromhex(made["ENCRYPTION_KEY"])) == 32
     assert (tmp_path / "var/secrets.env").stat().st_mode & 0o777 == 0o600
-    assert installation(tmp_path).secrets() == made
+    again = installation(tmp_path)
+    assert again.secrets() == made
+    assert again.settings.encryption_key is not None, "every process in this folder finds them by itself"
+    assert again.settings.encryption_key.get_secret_value() == made["ENCRYPTION_KEY"]
 
 
 def test_a_given_secret_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
