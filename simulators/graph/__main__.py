@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 from pathlib import Path
 from time import time_ns
 
@@ -25,8 +26,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=0, help="0 chooses a free one")
     parser.add_argument("--port-file", type=Path, help="the chosen port is written here once requests are taken")
     parser.add_argument("--webhook-url", default="", help="where webhooks go; none are sent without it")
-    parser.add_argument("--app-secret", default="simulated-app-secret", help="signs webhooks")
-    parser.add_argument("--verify-token", default="simulated-verify-token", help="sent by the GET handshake")
+    parser.add_argument(
+        "--app-secret",
+        default=os.environ.get("META_APP_SECRET", "simulated-app-secret"),
+        help="signs webhooks; better given as $META_APP_SECRET, which no list of processes shows",
+    )
+    parser.add_argument(
+        "--verify-token",
+        default=os.environ.get("META_WEBHOOK_VERIFY_TOKEN", "simulated-verify-token"),
+        help="sent by the GET handshake; also $META_WEBHOOK_VERIFY_TOKEN",
+    )
     parser.add_argument("--d360-webhook-url", default="", help="where webhooks of 360dialog numbers go")
     parser.add_argument(
         "--phone", action="append", default=[], metavar="ID:WABA:TOKEN", help="a number with its only token"
