@@ -14,9 +14,6 @@ from bisnes_api.runtime import runtime
 
 M = TypeVar("M", bound=BaseModel)
 
-#: After a body that was not read to its end the connection cannot be used again.
-_CLOSE = {"Connection": "close"}
-
 
 def read_bytes(limit_bytes: int) -> bytes:
     """The whole body, exactly as it came.
@@ -32,13 +29,13 @@ def read_bytes(limit_bytes: int) -> bytes:
     try:
         raw: bytes = request.environ["wsgi.input"].read(limit_bytes + 1)
     except (BlockingIOError, TimeoutError) as error:
-        raise Problem("request_timeout", "The body did not arrive in time.", headers=_CLOSE) from error
+        raise Problem("request_timeout", "The body did not arrive in time.") from error
     except (OSError, ValueError, ParseException) as error:
-        raise Problem("bad_request", "The body's chunks are malformed or it broke off.", headers=_CLOSE) from error
+        raise Problem("bad_request", "The body's chunks are malformed or it broke off.") from error
     if len(raw) > limit_bytes:
         raise _too_large(limit_bytes)
     if announced is not None and len(raw) < announced:
-        raise Problem("bad_request", f"The body broke off after {len(raw)} of {announced} bytes.", headers=_CLOSE)
+        raise Problem("bad_request", f"The body broke off after {len(raw)} of {announced} bytes.")
     return raw
 
 

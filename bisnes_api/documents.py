@@ -128,7 +128,7 @@ def _document(app: Flask) -> dict[str, Any]:
     kept: dict[str, Any] | None = app.extensions.get("bisnes-openapi")
     if kept is None:
         _tree.app = app
-        kept = orjson.loads(orjson.dumps(_tree._generate_spec()))
+        kept = orjson.loads(orjson.dumps(_tree.spec))
         for operation in (operation for path in kept["paths"].values() for operation in path.values()):
             for status, answer in operation["responses"].items():
                 content = answer.get("content", {})

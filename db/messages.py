@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import orjson
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
@@ -113,7 +114,7 @@ def accept_message(conn: Connection, message: NewMessage) -> Earlier | None:
         message.kind.value,
         message.channel,
         message.content,
-        Jsonb(dict(message.payload)),
+        Jsonb(dict(message.payload), dumps=orjson.dumps),
         message.author,
         message.priority,
         message.idempotency_key,

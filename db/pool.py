@@ -110,14 +110,18 @@ class Pool:
             raise DatabaseAway(self._away)
         started = time.monotonic()
         conn: Connection | None = None
+        pool = self._pool
         try:
-            with self._pool.connection() as conn:
-                token = id(conn)
-                self._in_use[token] = (conn, started + self.patience_s)
-                try:
-                    yield conn
-                finally:
-                    self._in_use.pop(token, None)  # absent when the watchdog has taken it
+            # Not `pool.connection()`: its commit at the end costs a round through psycopg for each request, and in
+            # autocommit there is nothing to commit. A connection left within a transaction is discarded by putconn.
+            conn = pool.getconn()
+            token = id(conn)
+            self._in_use[token] = (conn, started + self.patience_s)
+            try:
+                yield conn
+            finally:
+                self._in_use.pop(token, None)  # absent when the watchdog has taken it
+                pool.putconn(conn)
         except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
             if not self._closed.is_set() and (conn is None or conn.broken):
                 self._declare_away(str(error).strip() or type(error).__name__)

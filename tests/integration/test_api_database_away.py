@@ -28,9 +28,9 @@ MACHINE_S = 0.5
 class Site:
     """An API with a PostgreSQL of its own."""
 
-    def __init__(self, home: Path, stack: ExitStack) -> None:
+    def __init__(self, home: Path, databases: ExitStack, stack: ExitStack) -> None:
         self._home = home
-        self._stack = stack
+        self._databases = databases
         self._settings = load_settings(home=home)
         self.start_postgres()
         self.api = stack.enter_context(running_api(self._settings))
@@ -38,14 +38,15 @@ class Site:
 
     def start_postgres(self) -> None:
         """Starts PostgreSQL, the first time or again."""
-        self.postgres = psutil.Process(self._stack.enter_context(embedded("postgres", self._home)).pid)
+        self.postgres = psutil.Process(self._databases.enter_context(embedded("postgres", self._home)).pid)
         ensure_schema(self._settings.database_conninfo, deadline_s=60)
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with ExitStack() as stack:
-        yield Site(tmp_path_factory.mktemp("away"), stack)
+    # The API goes first, whichever PostgreSQL came last: that would wait for its clients.
+    with ExitStack() as databases, ExitStack() as stack:
+        yield Site(tmp_path_factory.mktemp("away"), databases, stack)
 
 
 @contextmanager
