@@ -30,9 +30,13 @@ SWEEP_S = 0.5
 TIDY_S = 5.0
 #: Retention.
 FORGET_S = 60.0
-#: Pause after nudges were handled, in which the next ones gather: the first is served at once, a thousand a second cost
-#: two hundred rounds instead of a thousand.
+#: Pause after nudges were handled, in which the next ones gather: the first is served at once.
 GATHER_S = 0.005
+#: The pause under load, where a round that serves many costs as much as one that serves a single one: several times what
+#: a round takes, small beside what a message waits for its turn.
+GATHER_LOADED_S = 0.02
+#: Nudges of one round from which on it counts as load: 150 a second hold it, 600 begin it.
+LOADED_NUDGES = 3
 #: Nudges read in one go; more than a burst of accepts can leave behind.
 NUDGES_MAX = 5000
 
@@ -108,14 +112,15 @@ class Relay(WorkerProcess):
     # -- announcing ----------------------------------------------------------------------------------------------------
     async def _listen(self, nudges: zmq.asyncio.Socket) -> None:
         while True:
-            wanted = set(_ticket_of(await nudges.recv_multipart()))
-            for _ in range(NUDGES_MAX):
+            wanted, heard = set(_ticket_of(await nudges.recv_multipart())), 1
+            while heard < NUDGES_MAX:
                 try:
                     wanted.update(_ticket_of(await nudges.recv_multipart(zmq.NOBLOCK)))
                 except zmq.Again:
                     break
+                heard += 1
             await self._issue(wanted)
-            await asyncio.sleep(GATHER_S)
+            await asyncio.sleep(GATHER_LOADED_S if heard >= LOADED_NUDGES else GATHER_S)
 
     async def _issue(self, wanted: set[Ticket]) -> None:
         try:
