@@ -20,6 +20,8 @@ from db.provider_events import ProviderEvent
 
 #: Events per transaction; each may hold several items.
 BATCH = 200
+#: Pause after a batch of several events, in which the next batch gathers; a single event is not followed by it.
+GATHER_S = 0.02
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +42,10 @@ class Recorder:
         ticket = record_ticket()
         if self.stopping or not await asyncio.to_thread(self.tickets.take, ticket, ticket_id):
             return
-        if await self._record_batch() == BATCH:
+        recorded = await self._record_batch()
+        if 1 < recorded < BATCH:
+            await asyncio.sleep(GATHER_S)
+        if recorded > 1:
             await asyncio.to_thread(self.tickets.put_back, ticket, ticket_id)
             return
         await asyncio.to_thread(self.tickets.put_down, ticket, ticket_id)
