@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from tests.fixtures.eventually import eventually
@@ -16,6 +16,8 @@ from tests.fixtures.gateway import COMPANY, Gateway, start_gateway
 
 #: All that was accepted must be delivered this long after the load.
 DRAIN_S = 120.0
+#: States in which more is to come.
+OPEN = "('queued', 'sending', 'unconfirmed', 'sent')"
 
 
 @contextmanager
@@ -38,10 +40,19 @@ def newest_seq(gateway: Gateway) -> int:
     return int(gateway.rows("SELECT coalesce(max(seq), 0) FROM messages")[0][0])
 
 
-def delivered_since(gateway: Gateway, seq: int) -> int:
-    """Messages accepted after `seq` whose receipt `delivered` is in the database."""
-    query = f"SELECT count(delivered_at) FROM messages WHERE company_id = '{COMPANY}' AND seq > {seq}"  # noqa: S608 - ours
-    return int(gateway.rows(query)[0][0])
+def wait_for_ends(gateway: Gateway, seq: int) -> int:
+    """Waits until every message accepted after `seq` has reached an end; answers how many were delivered.
+
+    Looks at the newest open message only: cheap, since it is done while the machine is measured.
+    """
+    newest_open = (
+        f"SELECT seq FROM messages WHERE company_id = '{COMPANY}' AND seq > {seq} AND status IN {OPEN} "  # noqa: S608 - ours
+        "ORDER BY seq DESC LIMIT 1"
+    )
+    with closing(gateway.database()) as conn:
+        eventually(lambda: conn.execute(newest_open.encode()).fetchone() is None, DRAIN_S, "every message to end")
+        delivered = f"SELECT count(delivered_at) FROM messages WHERE company_id = '{COMPANY}' AND seq > {seq}"  # noqa: S608 - ours
+        return int(conn.execute(delivered.encode()).fetchall()[0][0])
 
 
 def wait_for_quiet(gateway: Gateway) -> None:
@@ -49,7 +60,7 @@ def wait_for_quiet(gateway: Gateway) -> None:
 
     def quiet() -> bool:
         query = (
-            "SELECT NOT EXISTS (SELECT 1 FROM messages WHERE status IN ('queued', 'sending', 'unconfirmed', 'sent')) "
+            f"SELECT NOT EXISTS (SELECT 1 FROM messages WHERE status IN {OPEN}) "  # noqa: S608 - ours
             "AND NOT EXISTS (SELECT 1 FROM provider_events WHERE parsed_at IS NULL)"
         )
         return bool(gateway.rows(query)[0][0])

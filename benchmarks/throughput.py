@@ -13,10 +13,9 @@ import psutil
 
 from benchmarks import client
 from benchmarks.client import Answer, Answers, Plan
-from benchmarks.gateway import DRAIN_S, delivered_since, newest_seq, wait_for_quiet
+from benchmarks.gateway import DRAIN_S, newest_seq, wait_for_ends, wait_for_quiet
 from benchmarks.reckoning import Reckoning, reckon
 from benchmarks.usage import Meter, Reading, load_average
-from tests.fixtures.eventually import eventually
 from tests.fixtures.gateway import COMPANY, Gateway
 from tests.fixtures.load import ledger
 
@@ -63,6 +62,7 @@ class Run:
     rate_per_s: float
     messages: int
     accepted: int
+    delivered: int
     refused: int
     accepted_per_s: float
     delivered_per_s: float
@@ -87,8 +87,10 @@ class Run:
 
     @property
     def clean(self) -> bool:
-        """Nothing refused, lost, repeated or out of order."""
-        return not (self.refused or self.lost or self.repeated or self.out_of_order)
+        """Everything delivered, nothing refused, repeated or out of order."""
+        return self.delivered == self.accepted == self.messages and not (
+            self.lost or self.repeated or self.out_of_order
+        )
 
     @property
     def sustained(self) -> bool:
@@ -106,18 +108,18 @@ def run(gateway: Gateway, load: Load) -> Run:
     plan, base = load.plan(gateway), newest_seq(gateway)
     taken_before = int(gateway.simulator("GET", "ledger?limit=0")["count"])
     meter, driver = Meter(gateway), psutil.Process()
-    before, driver_before = meter.read(), _own_cpu_s(driver)
+    driver_before, before = _own_cpu_s(driver), meter.read()
     output = gateway.home / "client.json"
     child = client.start(plan, output)
     if child.wait(load.duration_s + 2 * DRAIN_S):
         raise RuntimeError(f"the client ended with {child.returncode}")
     answers = client.read(output)
-    delivered = sum(bool(answer.message_id) for answer in answers.answers)
-    eventually(lambda: delivered_since(gateway, base) >= delivered, DRAIN_S, f"{delivered} delivered messages")
+    delivered = wait_for_ends(gateway, base)
     ended_at = time.time()
     after, driver_s = meter.read(), _own_cpu_s(driver) - driver_before
-    ids = [entry["biz_opaque_callback_data"] for entry in _since(gateway, taken_before)]
-    return _figures(load, answers, ended_at, (before, after), driver_s, reckon(answers.answers, plan.chats, ids))
+    ids = [entry["biz_opaque_callback_data"] for entry in ledger(gateway, taken_before)]
+    reckoning = reckon(answers.answers, plan.chats, ids)
+    return _figures(load, answers, delivered, ended_at, (before, after), driver_s, reckoning)
 
 
 def _own_cpu_s(driver: psutil.Process) -> float:
@@ -126,13 +128,10 @@ def _own_cpu_s(driver: psutil.Process) -> float:
     return float(times.user + times.system + times.children_user + times.children_system)
 
 
-def _since(gateway: Gateway, taken: int) -> list[dict[str, Any]]:
-    return ledger(gateway, taken)
-
-
 def _figures(
     load: Load,
     answers: Answers,
+    delivered: int,
     ended_at: float,
     readings: tuple[Reading, Reading],
     driver_s: float,
@@ -149,9 +148,10 @@ def _figures(
         rate_per_s=load.rate_per_s,
         messages=len(answers.answers),
         accepted=len(accepted),
+        delivered=delivered,
         refused=len(answers.answers) - len(accepted),
         accepted_per_s=round(len(accepted) / (_last_answer(accepted) - first_due), 1),
-        delivered_per_s=round(len(accepted) / elapsed_s, 1),
+        delivered_per_s=round(delivered / elapsed_s, 1),
         accept_p50_ms=round(median(waits_ms), 1),
         accept_p99_ms=round(percentile(waits_ms, 0.99), 1),
         accept_max_ms=round(max(waits_ms), 1),
