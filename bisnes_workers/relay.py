@@ -32,8 +32,8 @@ TIDY_S = 5.0
 FORGET_S = 60.0
 #: Pause after nudges were handled, in which the next ones gather: the first is served at once.
 GATHER_S = 0.005
-#: The pause under load, where a round that serves many costs as much as one that serves a single one: several times what
-#: a round takes, small beside what a message waits for its turn.
+#: The pause under load, where a round that serves many costs as much as one that serves a single one: several times
+#: what a round takes, small beside what a message waits for its turn.
 GATHER_LOADED_S = 0.02
 #: Nudges of one round from which on it counts as load: 150 a second hold it, 600 begin it.
 LOADED_NUDGES = 3
