@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import orjson
 from flask import Flask, Response
-from flask_swagger_ui import get_swaggerui_blueprint  # type: ignore[import-untyped]  # it has no annotations
+from flask_swagger_ui import get_swaggerui_blueprint
 from pydantic import BaseModel, Field
 from spectree import Response as Responses
 from spectree import SecurityScheme, SpecTree, Tag
