@@ -60,9 +60,9 @@ class Deliverer:
         if self.stopping or not await asyncio.to_thread(self.tickets.take, ticket, ticket_id):
             return
         claimed, full = await self._send_batch(lane)
-        if claimed > 1 and not full:
-            await asyncio.sleep(GATHER_S)
-        if claimed > 1 or (full and claimed):  # more will have come meanwhile
+        if claimed > 1 or (claimed and full):  # more will have come meanwhile
+            if not full:
+                await asyncio.sleep(GATHER_S)
             await asyncio.to_thread(self.tickets.put_back, ticket, ticket_id)
             return
         await asyncio.to_thread(self.tickets.put_down, ticket, ticket_id)
