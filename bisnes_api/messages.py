@@ -29,6 +29,7 @@ from bisnes_core.ids import parse_id
 from bisnes_core.message import Kind
 from db import messages
 from db.messages import Message
+from db.pool import Connection
 
 blueprint = Blueprint("messages", __name__)
 
@@ -117,7 +118,7 @@ def get_message(company_id: str, message_id: str) -> Response:
     """How far a message is, by our id or the provider's."""
     run = runtime()
     run.gate.admit(company_id, "read")
-    return _json({"success": True, **_as_answer(_find(run, company_id, message_id))})
+    return _json({"success": True, **as_answer(_find(run, company_id, message_id))})
 
 
 @blueprint.get("/api/v2/messages/<company_id>")
@@ -132,17 +133,25 @@ def list_messages(company_id: str) -> Response:
     with run.pool.connection() as conn:
         found = messages.list_messages(conn, company_id, limit=page.limit, before_seq=page.cursor, status=page.status)
     following = str(found[-1][0]) if len(found) == page.limit else None
-    return _json({"success": True, "messages": [_as_answer(message) for _, message in found], "next": following})
+    return _json({"success": True, "messages": [as_answer(message) for _, message in found], "next": following})
 
 
 # -- parts ------------------------------------------------------------------------------------------------------------
-def _find(run: Runtime, company_id: str, message_id: str) -> Message:
-    if "\0" not in message_id:
-        with run.pool.connection() as conn:
-            message = messages.find_message(conn, company_id, message_id)
-        if message:
-            return message
+def find(conn: Connection, company_id: str, message_id: str) -> Message:
+    """A company's message, by our id or the provider's.
+
+    Raises:
+        Problem: `message_not_found`.
+    """
+    message = messages.find_message(conn, company_id, message_id) if "\0" not in message_id else None
+    if message:
+        return message
     raise Problem("message_not_found", "The company has no message of this id.", field="messageId")
+
+
+def _find(run: Runtime, company_id: str, message_id: str) -> Message:
+    with run.pool.connection() as conn:
+        return find(conn, company_id, message_id)
 
 
 def _known_to_provider(message: Message) -> str:
@@ -178,7 +187,8 @@ def _instant(at: datetime | None) -> str | None:
     return at.isoformat() if at else None
 
 
-def _as_answer(message: Message) -> dict[str, Any]:
+def as_answer(message: Message) -> dict[str, Any]:
+    """A message as the API shows it."""
     error = {"code": message.error_code, "detail": message.error} if message.error_code or message.error else None
     return {
         "messageId": str(message.id),

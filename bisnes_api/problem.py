@@ -31,6 +31,7 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "phone_not_connected": (409, "The phone cannot send until somebody has mended it"),
     "phone_exists": (409, "The phone is there already"),
     "message_not_sent": (409, "The message has no provider id yet"),
+    "message_not_open": (409, "The message's state does not allow that"),
     "body_too_large": (413, "The body is too large"),
     "wrong_content_type": (415, "The body must be application/json"),
     "invalid_field": (422, "A field has the wrong form"),

@@ -179,3 +179,31 @@ def list_messages(
         {"company_id": company_id, "before": before_seq, "status": status, "limit": limit},
     )
     return [(row[0], Message(*row[1:])) for row in cursor]
+
+
+def retry_message(conn: Connection, message_id: UUID) -> bool:
+    """Queues a message again that failed or is held; its attempts count from the start. False in any other state."""
+    return (
+        conn.execute(
+            "UPDATE messages SET status = 'queued', held = false, due_at = now(), attempts = 0, throttles = 0, "
+            "error_code = NULL, error = NULL, failed_at = NULL, "
+            "attempt_log = attempt_log || jsonb_build_object('at', now(), 'outcome', 'retried_by_hand') "
+            "WHERE id = %s AND direction = 'outbound' AND (status = 'failed' OR (status = 'unconfirmed' AND held))",
+            (message_id,),
+        ).rowcount
+        == 1
+    )
+
+
+def cancel_message(conn: Connection, message_id: UUID) -> bool:
+    """Ends a message that waits or is held. False in any other state: what is being sent cannot be called back."""
+    return (
+        conn.execute(
+            "UPDATE messages SET status = 'cancelled', held = false, "
+            "attempt_log = attempt_log || jsonb_build_object('at', now(), 'outcome', 'cancelled_by_hand') "
+            "WHERE id = %s AND direction = 'outbound' "
+            "AND (status IN ('scheduled', 'queued') OR (status = 'unconfirmed' AND held))",
+            (message_id,),
+        ).rowcount
+        == 1
+    )
