@@ -15,7 +15,7 @@ from bisnes_core.settings import Settings
 from bisnes_core.status import Status
 from bisnes_workers.outcomes import OutcomeWriter
 from bisnes_workers.roster import Roster
-from bisnes_workers.tickets import Tickets, confirm_ticket
+from bisnes_workers.tickets import Turn
 from db import outbox
 from db.outbox import Outcome, Unconfirmed
 from db.pool import AsyncPool
@@ -75,19 +75,15 @@ class Confirmer:
     spec: ChannelSpec
     adapter: ChannelAdapter
     pool: AsyncPool
-    tickets: Tickets
     outcomes: OutcomeWriter
     roster: Roster
     settings: Settings
 
-    async def work_ticket(self, lane: Lane, ticket_id: str) -> None:
+    async def work_turn(self, lane: Lane, turn: Turn) -> None:
         """Looks at a lane's unconfirmed messages once."""
-        ticket = confirm_ticket(lane, self.spec.name)
-        if not await asyncio.to_thread(self.tickets.take, ticket, ticket_id):
-            return
         if found := await self.roster.find(lane):
             await self._look(lane, found[1])
-        await asyncio.to_thread(self.tickets.put_down, ticket, ticket_id)
+        await turn.put_down()
 
     async def _look(self, lane: Lane, phone: Phone) -> None:
         async with self.pool.connection() as conn:

@@ -21,15 +21,11 @@ from bisnes_core.settings import Settings
 from bisnes_workers.attempt import outcome_of, try_send
 from bisnes_workers.outcomes import OutcomeWriter, PhonePause
 from bisnes_workers.roster import Roster
-from bisnes_workers.tickets import Tickets, deliver_ticket
+from bisnes_workers.tickets import Turn
 from db import outbox
 from db.outbox import Claimed
 from db.phones import PhoneRow
 from db.pool import AsyncPool, DatabaseAway
-
-#: Pause after a batch of several messages, in which the next batch gathers: a claim and a write cost nearly the same
-#: for two messages as for twenty. A batch of one is not followed by it: single messages and a chat's next do not wait.
-GATHER_S = 0.02
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +37,6 @@ class Deliverer:
     spec: ChannelSpec
     adapter: ChannelAdapter
     pool: AsyncPool
-    tickets: Tickets
     outcomes: OutcomeWriter
     roster: Roster
     settings: Settings
@@ -54,22 +49,9 @@ class Deliverer:
     _per_lane: Counter[Lane] = field(default_factory=Counter)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
-    async def work_ticket(self, lane: Lane, ticket_id: str) -> None:
-        """Handles one ticket: one batch, then the others' turn, or the end of the ticket and one more look."""
-        ticket = deliver_ticket(lane, self.spec.name)
-        if self.stopping or not await asyncio.to_thread(self.tickets.take, ticket, ticket_id):
-            return
-        claimed, full = await self._send_batch(lane)
-        if claimed > 1 or (claimed and full):  # more will have come meanwhile
-            if not full:
-                await asyncio.sleep(GATHER_S)
-            await asyncio.to_thread(self.tickets.put_back, ticket, ticket_id)
-            return
-        await asyncio.to_thread(self.tickets.put_down, ticket, ticket_id)
-        # A message accepted since the claim found its nudge stopped by the mark: look once more without it.
-        claimed, _ = await self._send_batch(lane)
-        if claimed:
-            await asyncio.to_thread(self.tickets.issue, [ticket])
+    async def work_turn(self, lane: Lane, turn: Turn) -> None:
+        """Handles one ticket of a lane."""
+        await turn.work(lambda: self._send_batch(lane))
 
     async def _send_batch(self, lane: Lane) -> tuple[int, bool]:
         """Claims and starts a batch. Returns its size and whether there was no room for more."""

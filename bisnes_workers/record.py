@@ -6,22 +6,19 @@ cannot be understood or stored is quarantined, its siblings go on.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import structlog
 
 from bisnes_core.channel import ChannelSpec, Inbound, Parsed, Quarantined, Receipt
-from bisnes_workers.tickets import Tickets, record_ticket
+from bisnes_workers.tickets import Turn
 from db import provider_events, receipts
 from db.pool import AsyncConnection, AsyncPool, RefusedData
 from db.provider_events import ProviderEvent
 
 #: Events per transaction; each may hold several items.
 BATCH = 200
-#: Pause after a batch of several events, in which the next batch gathers; a single event is not followed by it.
-GATHER_S = 0.02
 
 log = structlog.get_logger(__name__)
 
@@ -32,31 +29,21 @@ class Recorder:
 
     specs: Mapping[str, ChannelSpec]
     pool: AsyncPool
-    tickets: Tickets
     events: int = 0
     quarantined: int = 0
     stopping: bool = field(default=False)
 
-    async def work_ticket(self, ticket_id: str) -> None:
-        """Handles one ticket: one batch, then the next worker's turn, or the end of the ticket and one more look."""
-        ticket = record_ticket()
-        if self.stopping or not await asyncio.to_thread(self.tickets.take, ticket, ticket_id):
-            return
-        recorded = await self._record_batch()
-        if 1 < recorded < BATCH:
-            await asyncio.sleep(GATHER_S)
-        if recorded > 1:
-            await asyncio.to_thread(self.tickets.put_back, ticket, ticket_id)
-            return
-        await asyncio.to_thread(self.tickets.put_down, ticket, ticket_id)
-        if await self._record_batch():
-            await asyncio.to_thread(self.tickets.issue, [ticket])
+    async def work_turn(self, turn: Turn) -> None:
+        """Handles one ticket."""
+        await turn.work(self._record_batch)
 
-    async def _record_batch(self) -> int:
+    async def _record_batch(self) -> tuple[int, bool]:
+        if self.stopping:
+            return 0, False
         async with self.pool.connection() as conn, conn.transaction():
             events = await provider_events.take_events(conn, BATCH)
             if not events:
-                return 0
+                return 0, False
             parsed = [(event, self._parse(event)) for event in events]
             try:
                 async with conn.transaction():
@@ -66,7 +53,7 @@ class Recorder:
                 await self._write_singly(conn, parsed)
             await provider_events.mark_parsed(conn, [event.id for event in events])
         self.events += len(events)
-        return len(events)
+        return len(events), len(events) == BATCH
 
     def _parse(self, event: ProviderEvent) -> list[Parsed]:
         spec = self.specs.get(event.channel)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import dramatiq
@@ -20,7 +22,19 @@ from bisnes_workers.outcomes import OutcomeWriter
 from bisnes_workers.process import WorkerProcess
 from bisnes_workers.record import Recorder
 from bisnes_workers.roster import Roster
-from bisnes_workers.tickets import CONFIRM, DELIVER, EVENTS_QUEUE, RECORD, Tickets, TicketsAway
+from bisnes_workers.tickets import (
+    CONFIRM,
+    DELIVER,
+    EVENTS_QUEUE,
+    RECORD,
+    Ticket,
+    Tickets,
+    TicketsAway,
+    Turn,
+    confirm_ticket,
+    deliver_ticket,
+    record_ticket,
+)
 from db.pool import DatabaseAway
 
 log = structlog.get_logger(__name__)
@@ -35,14 +49,21 @@ class TicketWorker(WorkerProcess):
         self.tickets = Tickets(self.broker, settings)
         self._worker = dramatiq.Worker(self.broker, worker_threads=threads, worker_timeout=1000)
 
-    def actor(self, name: str, queue: str, handle: Any) -> None:
+    def actor(self, name: str, queue: str, ticket_of: Callable[..., Ticket], handle: Callable[..., Any]) -> None:
         """Declares an async actor. A ticket that fails is not repeated: the relay finds its work again."""
 
         async def work(*args: Any) -> None:
+            *about, ticket_id = args
+            turn = Turn(self.tickets, ticket_of(*about), ticket_id)
             try:
-                await handle(*args)
-            except (DatabaseAway, TicketsAway) as error:
-                log.warning("ticket dropped", actor=name, args=args, error=str(error))
+                if await turn.take():
+                    await handle(turn, *about)
+            except TicketsAway as error:
+                log.warning("ticket dropped", ticket=turn.ticket.key, error=str(error))
+            except DatabaseAway as error:
+                log.warning("ticket put down", ticket=turn.ticket.key, error=str(error))
+                with suppress(TicketsAway):  # then its mark expires
+                    await turn.put_down()
 
         dramatiq.actor(actor_name=name, queue_name=queue, broker=self.broker)(work)
 
@@ -77,29 +98,32 @@ class ChannelWorker(TicketWorker):
             self.spec,
             self.adapter,
             self.pool,
-            self.tickets,
             self.outcomes,
             roster,
             self.settings,
             f"{self.settings.process}-{self.settings.instance}",
             fatal,
         )
-        confirmer = Confirmer(self.spec, self.adapter, self.pool, self.tickets, self.outcomes, roster, self.settings)
-
-        async def deliver_lane(company_id: str, phone_index: int, ticket_id: str) -> None:
-            if self.deliverer is not None:
-                await self.deliverer.work_ticket(Lane(company_id, phone_index), ticket_id)
-
-        async def confirm_lane(company_id: str, phone_index: int, ticket_id: str) -> None:
-            await confirmer.work_ticket(Lane(company_id, phone_index), ticket_id)
+        confirmer = Confirmer(self.spec, self.adapter, self.pool, self.outcomes, roster, self.settings)
 
         await self.adapter.start()
         self.run_in_background(self.outcomes.run())
         self.run_in_background(self.deliverer.renew_leases())
-        self.actor(DELIVER, self.spec.queue, deliver_lane)
-        self.actor(CONFIRM, self.spec.queue, confirm_lane)
+        self._lane_actor(DELIVER, deliver_ticket, self.deliverer.work_turn)
+        self._lane_actor(CONFIRM, confirm_ticket, confirmer.work_turn)
         self._measure()
         await self.begin()
+
+    def _lane_actor(
+        self, name: str, ticket_of: Callable[[Lane, str], Ticket], work: Callable[[Lane, Turn], Awaitable[None]]
+    ) -> None:
+        def ticket(company_id: str, phone_index: int) -> Ticket:
+            return ticket_of(Lane(company_id, phone_index), self.spec.name)
+
+        async def handle(turn: Turn, company_id: str, phone_index: int) -> None:
+            await work(Lane(company_id, phone_index), turn)
+
+        self.actor(name, self.spec.queue, ticket, handle)
 
     def _channel_failed(self, fatal: asyncio.Future[FatalToProcess]) -> None:
         if not fatal.cancelled() and self.failed is not None and not self.failed.done():
@@ -139,11 +163,11 @@ class EventsWorker(TicketWorker):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings, self.THREADS)
-        self.recorder = Recorder(load_specs(settings.channels), self.pool, self.tickets)
+        self.recorder = Recorder(load_specs(settings.channels), self.pool)
 
     async def start(self) -> None:
         """Starts the queue `events`."""
-        self.actor(RECORD, EVENTS_QUEUE, self.recorder.work_ticket)
+        self.actor(RECORD, EVENTS_QUEUE, record_ticket, self.recorder.work_turn)
         for name, read in (
             ("events_parsed", lambda: self.recorder.events),
             ("items_quarantined", lambda: self.recorder.quarantined),

@@ -7,6 +7,7 @@ the silence into an error in the waiting thread. A statement that takes longer t
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import threading
@@ -202,18 +203,13 @@ def _shut_socket(conn: Connection) -> None:
 
 
 class AsyncPool:
-    """Asynchronous pool for the workers' event loops."""
+    """Asynchronous pool for the workers' event loops; away and back as in `Pool`."""
 
     def __init__(self, settings: Settings) -> None:
-        self._pool = AsyncConnectionPool(
-            settings.database_conninfo,
-            min_size=1,
-            max_size=settings.pool_size,
-            timeout=RECONNECT_S,
-            reconnect_timeout=RECONNECT_S,
-            kwargs=_connect_options(settings),
-            open=False,
-        )
+        self._settings = settings
+        self._away: str | None = None
+        self._probe: asyncio.Task[None] | None = None
+        self._pool = self._fresh_pool()
 
     async def open(self) -> None:
         """Starts connecting in the background; does not wait."""
@@ -221,6 +217,9 @@ class AsyncPool:
 
     async def close(self) -> None:
         """Ends all connections."""
+        if self._probe is not None:
+            self._probe.cancel()
+            await asyncio.gather(self._probe, return_exceptions=True)
         await self._pool.close()
 
     @asynccontextmanager
@@ -228,14 +227,60 @@ class AsyncPool:
         """A connection in autocommit mode.
 
         Raises:
-            DatabaseAway: when there is none in time, or it was lost while in use.
+            DatabaseAway: at once while the database is known to be away; when there is no connection in time; or when
+                it was lost while in use.
         """
+        if self._away is not None:
+            raise DatabaseAway(self._away)
+        conn: AsyncConnection | None = None
         try:
             async with self._pool.connection() as conn:
                 yield conn
         except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
+            if conn is None or conn.broken:
+                self._declare_away(str(error).strip() or type(error).__name__)
             raise DatabaseAway(str(error)) from error
 
     def occupancy(self) -> Occupancy:
         """How full the pool is."""
         return _occupancy(self._pool.get_stats())
+
+    def _fresh_pool(self) -> AsyncConnectionPool[AsyncConnection]:
+        return AsyncConnectionPool(
+            self._settings.database_conninfo,
+            min_size=1,
+            max_size=self._settings.pool_size,
+            timeout=RECONNECT_S,
+            reconnect_timeout=RECONNECT_S,
+            kwargs=_connect_options(self._settings),
+            open=False,
+        )
+
+    def _declare_away(self, why: str) -> None:
+        if self._away is None:
+            self._away = why
+            log.warning("database away", error=why)
+            self._probe = asyncio.create_task(self._come_back())
+
+    async def _come_back(self) -> None:
+        """Goes on with fresh connections as soon as the database answers; see `Pool`."""
+        while not await self._answers():  # noqa: ASYNC110 - a database sends no event when it is back
+            await asyncio.sleep(PROBE_EVERY_S)
+        old, self._pool = self._pool, self._fresh_pool()
+        await self._pool.open(wait=False)
+        self._away = None
+        log.info("database back")
+        await old.close(timeout=0)
+
+    async def _answers(self) -> bool:
+        try:
+            async with (
+                asyncio.timeout(RECONNECT_S),
+                await psycopg.AsyncConnection.connect(
+                    self._settings.database_conninfo, **_connect_options(self._settings)
+                ) as conn,
+            ):
+                await conn.execute("SELECT 1")
+        except (psycopg.Error, TimeoutError):
+            return False
+        return True
