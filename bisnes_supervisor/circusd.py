@@ -18,12 +18,14 @@ def main() -> None:
     import circus.watcher
 
     from bisnes_supervisor.arbiter import Arbiter
+    from bisnes_supervisor.controller import Controller
     from bisnes_supervisor.environment import expand_references, read_configuration
     from bisnes_supervisor.watcher import Watcher
 
     _find_own_programs_first()
     # circusd has no other seam: it looks these names up in its modules when it starts.
     circus.circusd.Arbiter = Arbiter
+    circus.arbiter.Controller = Controller
     circus.arbiter.Watcher = Watcher
     circus.arbiter.get_config = circus.circusd.get_config = read_configuration
     circus.arbiter.parse_env_dict = circus.watcher.parse_env_dict = expand_references

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+import pytest
 from circus.client import CircusClient
 
 from tests.fixtures.eventually import eventually
@@ -152,6 +153,18 @@ def test_a_request_to_stop_that_comes_while_a_command_runs_is_kept(tmp_path: Pat
         circus.child.send_signal(signal.SIGTERM)
         assert circus.child.wait(20) == 0
         assert gone(family, 1) == []
+
+
+@pytest.mark.parametrize(("stops_after_s", "status"), [(1.5, "ok"), (15, "error")])
+def test_a_command_waits_for_the_one_before_it_for_a_while(tmp_path: Path, stops_after_s: float, status: str) -> None:
+    text = f"import signal, time\nsignal.signal(signal.SIGTERM, lambda *_: time.sleep({stops_after_s}) or exit())\n"
+    slow = program(tmp_path, "slow", text + "print('up', flush=True)\nwhile True: signal.pause()\n")
+    quick = program(tmp_path, "quick", "import signal\nsignal.pause()\n")
+    ini = watcher("slow", slow, "graceful_timeout = 6") + watcher("quick", quick)
+    with circusd(tmp_path, ini) as circus:
+        eventually(all_say(circus, "slow-out", "up", 1), 20, "the slow one to be up")
+        assert circus.call("restart", name="slow")["status"] == "ok"
+        assert circus.call("stop", name="quick")["status"] == status
 
 
 def test_what_circusd_inherited_reaches_its_processes_unchanged(tmp_path: Path) -> None:
