@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from bisnes_cli import accounts, processes
+from bisnes_cli import accounts, channels, processes
 from bisnes_cli.up import up
 
 
@@ -35,5 +35,6 @@ for command in (
     accounts.migrate,
     accounts.keys,
     accounts.phones,
+    channels.channel,
 ):
     main.add_command(command)
