@@ -110,7 +110,7 @@ class Settings(BaseSettings):
     meta_graph_version: str = Field("v25.0", description="Graph version; v25.0 is served until 2028-07-29.")
 
     # -- database -----------------------------------------------------------------------------------------------------
-    pool_max: int | None = Field(None, description="Connections of this process; default by process (see POOL_MAX).")
+    pool_max: int | None = Field(None, description="Connections of each process, whatever its own setting below says.")
     database_patience_s: float = Field(
         1.5, description="Longest silence of PostgreSQL for one API request; answered 503 after it (promised: 2 s)."
     )
