@@ -75,7 +75,7 @@ def up(demo: bool, detach: bool) -> None:
         run.explain_end()
     except Interrupted:
         run.stop()
-    except BaseException:
+    except BaseException:  # whatever ends this command, the gateway that it started ends with it
         run.stop()
         raise
 

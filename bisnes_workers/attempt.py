@@ -37,7 +37,7 @@ async def try_send(adapter: ChannelAdapter, phone: Phone, claimed: Claimed, time
         return error
     except TimeoutError:
         return UnknownOutcome("timeout", f"no answer within {timeout_s:.0f} s")
-    except Exception as error:
+    except Exception as error:  # the plug-in's boundary: whatever it raises, bytes may have left
         log.exception("channel raised an unclassified error", message_id=str(claimed.message.id))
         return UnknownOutcome("unclassified", f"{type(error).__name__}: {error}")
 

@@ -112,6 +112,6 @@ class Confirmer:
                 return await self.adapter.find_sent(phone, found.message, evidence)
         except (SendError, TimeoutError) as error:
             log.warning("find_sent failed", message_id=str(found.message.id), error=str(error))
-        except Exception:
+        except Exception:  # the plug-in's boundary: not knowing is the safe answer
             log.exception("find_sent raised an unclassified error", message_id=str(found.message.id))
         return StillUnknown()

@@ -61,7 +61,7 @@ class Recorder:
             return [Quarantined("channel not enabled", None)]
         try:
             return spec.webhook.parse(event.body)
-        except Exception as error:
+        except Exception as error:  # the plug-in's boundary: a parser's bug costs this event only
             log.exception("parser raised", channel=event.channel, event_id=event.id)
             return [Quarantined(f"parser raised {type(error).__name__}: {error}", None)]
 

@@ -108,10 +108,6 @@ class Tickets:
         with _redis_answers():
             return bool(self._take(keys=[_mark(ticket.key)], args=[ticket_id, self._ticket_ms]))
 
-    def keep(self, ticket: Ticket, ticket_id: str) -> None:
-        """Says that the ticket is still being worked on."""
-        self.take(ticket, ticket_id)
-
     def put_back(self, ticket: Ticket, ticket_id: str) -> None:
         """Puts the ticket at the end of its queue: work remains, and it is the others' turn."""
         with _redis_answers():
