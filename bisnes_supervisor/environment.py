@@ -22,6 +22,9 @@ from typing import Any
 
 from dotenv import dotenv_values
 
+from bisnes_supervisor.policy import BadPolicy, read_policy
+from bisnes_supervisor.settings import SECTION
+
 #: Options of `[circus]` with the variables that replace them.
 CONTROL_VARIABLES = {
     "endpoint": "CIRCUSD_ENDPOINT",
@@ -50,6 +53,9 @@ def read_configuration(path: str) -> dict[str, Any]:
 
     Args:
         path: the ini file.
+
+    Raises:
+        BadPolicy: when a watcher's policy cannot be obeyed; Circus would leave the watcher out with a warning.
     """
     from circus.config import get_config
 
@@ -61,9 +67,32 @@ def read_configuration(path: str) -> dict[str, Any]:
             replacement = look_up(socket.pop(f"{option}_env", "").split())
             if replacement is not None:
                 socket[option] = replacement
+    _check_policies(configuration["watchers"])
     for endpoint in (configuration["endpoint"], configuration["pubsub_endpoint"]):
         _close_folder_to_others(endpoint)
     return configuration
+
+
+def _check_policies(watchers: Iterable[dict[str, Any]]) -> None:
+    complaints = []
+    for watcher in watchers:
+        try:
+            read_policy(watcher)
+        except BadPolicy as bad:
+            complaints.append(f"[watcher:{watcher['name']}] {bad}")
+    if complaints:
+        raise BadPolicy("; ".join(complaints))
+
+
+def read_supervisor_section(path: str) -> dict[str, str]:
+    """The options of `[supervisor]`, which Circus passes over."""
+    from circus.config import read_config
+
+    parser, _ = read_config(path)
+    parser.set_env(dict(os.environ))
+    if not parser.has_section(SECTION):
+        return {}
+    return {name: value for name, value in parser.items(SECTION) if name != "__name__"}
 
 
 def expand_references(environment: dict[str, str]) -> dict[str, str]:

@@ -3,88 +3,25 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
-import pytest
-from circus.client import CircusClient
 
+from tests.fixtures.circusd import SLEEPER, Circus, circusd, program, watcher
 from tests.fixtures.eventually import eventually
-from tests.fixtures.services import family_of, free_port, gone, running
+from tests.fixtures.services import family_of, free_port, gone
 
-CIRCUS = """
-[circus]
-endpoint = ipc://var/run/circus.sock
-pubsub_endpoint = ipc://var/run/circus-events.sock
-multicast_endpoint =
-pidfile = var/run/circusd.pid
-umask = 077
-# Long: what happens sooner than this is not the periodic look's doing.
-check_delay = 30
-"""
-
-LOGS = """
-copy_env = True
-stdout_stream.class = bisnes_supervisor.streams.LineFile
-stdout_stream.filename = logs/{name}-out.log
-stderr_stream.class = bisnes_supervisor.streams.LineFile
-stderr_stream.filename = logs/{name}-error.log
-"""
-
-
-def watcher(name: str, program: Path, options: str = "") -> str:
-    return f"[watcher:{name}]\ncmd = python {program}\n{options}\n{LOGS.format(name=name)}"
-
-
-def program(folder: Path, name: str, text: str) -> Path:
-    path = folder / f"{name}.py"
-    path.write_text(text)
-    return path
-
-
-class Circus:
-    """A running circusd."""
-
-    def __init__(self, home: Path, child: subprocess.Popen[bytes]) -> None:
-        self.home = home
-        self.child = child
-
-    def call(self, command: str, **properties: object) -> dict[str, object]:
-        client = CircusClient(endpoint=f"ipc://{self.home}/var/run/circus.sock", timeout=10)
-        try:
-            answer: dict[str, object] = client.call({"command": command, "properties": properties})
-            return answer
-        finally:
-            client.stop()
-
-    def pids(self, name: str) -> list[int]:
-        pids = self.call("list", name=name)["pids"]
-        assert isinstance(pids, list)
-        return pids
-
-    def log(self, name: str) -> str:
-        path = self.home / "logs" / f"{name}.log"
-        return path.read_text() if path.exists() else ""
-
-
-@contextmanager
-def circusd(home: Path, ini: str, environment: dict[str, str] | None = None) -> Iterator[Circus]:
-    (home / "circus.ini").write_text(CIRCUS + ini)
-    command = [sys.executable, "-m", "bisnes_supervisor.circusd", "circus.ini"]
-    with running(command, home, environment) as child:
-        yield Circus(home, child)
+#: Takes half a second to end.
+SLOW_TO_END = (
+    "import signal, time\nsignal.signal(signal.SIGTERM, lambda *_: time.sleep(0.5) or exit())\n"
+    "print('up', flush=True)\nwhile True: signal.pause()\n"
+)
 
 
 def all_say(circus: Circus, log: str, word: str, times: int) -> Callable[[], bool]:
     return lambda: circus.log(log).count(word) >= times
-
-
-SLEEPER = "import os, signal\nprint('up', os.getpid(), flush=True)\nsignal.pause()\n"
 
 
 def test_a_killed_process_is_back_within_half_a_second_though_the_periodic_look_is_far(tmp_path: Path) -> None:
@@ -99,15 +36,6 @@ def test_a_killed_process_is_back_within_half_a_second_though_the_periodic_look_
             assert time.monotonic() - killed_at < 0.5
             assert other in circus.pids("idle")
             eventually(all_say(circus, "idle-out", "up", 3 + round_number), 5, "its first line")
-
-
-def test_a_process_that_dies_at_once_is_started_a_few_times_a_second_only(tmp_path: Path) -> None:
-    crasher = program(tmp_path, "crasher", "print('start', flush=True)\nraise SystemExit(3)\n")
-    with circusd(tmp_path, watcher("crash", crasher)) as circus:
-        eventually(all_say(circus, "crash-out", "start", 2), 20, "the first starts")
-        began_at, before = time.monotonic(), circus.log("crash-out").count("start")
-        eventually(all_say(circus, "crash-out", "start", before + 8), 20, "eight more")
-        assert time.monotonic() - began_at > 1.0
 
 
 def test_no_line_of_a_dying_process_is_lost_or_cut(tmp_path: Path) -> None:
@@ -155,16 +83,39 @@ def test_a_request_to_stop_that_comes_while_a_command_runs_is_kept(tmp_path: Pat
         assert gone(family, 1) == []
 
 
-@pytest.mark.parametrize(("stops_after_s", "status"), [(1.5, "ok"), (15, "error")])
-def test_a_command_waits_for_the_one_before_it_for_a_while(tmp_path: Path, stops_after_s: float, status: str) -> None:
-    text = f"import signal, time\nsignal.signal(signal.SIGTERM, lambda *_: time.sleep({stops_after_s}) or exit())\n"
-    slow = program(tmp_path, "slow", text + "print('up', flush=True)\nwhile True: signal.pause()\n")
-    quick = program(tmp_path, "quick", "import signal\nsignal.pause()\n")
-    ini = watcher("slow", slow, "graceful_timeout = 6") + watcher("quick", quick)
+def test_a_slow_stop_of_one_watcher_keeps_no_other_waiting(tmp_path: Path) -> None:
+    stubborn = program(
+        tmp_path,
+        "stubborn",
+        "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('up', flush=True)\n"
+        "while True: signal.pause()\n",
+    )
+    quick = program(tmp_path, "quick", SLEEPER)
+    ini = watcher("slow", stubborn, "graceful_timeout = 8") + watcher("quick", quick)
     with circusd(tmp_path, ini) as circus:
-        eventually(all_say(circus, "slow-out", "up", 1), 20, "the slow one to be up")
+        circus.wait_for_line("slow-out", "up")
+        circus.wait_for_line("quick-out", "up")
         assert circus.call("restart", name="slow")["status"] == "ok"
-        assert circus.call("stop", name="quick")["status"] == status
+        asked_at = time.monotonic()
+        [pid] = circus.pids("quick")
+        psutil.Process(pid).kill()
+        circus.wait_for_line("quick-out", "up", 2)
+        circus.do("restart", "quick")
+        circus.do("stop", "quick")
+        assert circus.state("quick") == "stopped"
+        assert time.monotonic() - asked_at < 6
+        assert circus.state("slow") == "stopping"
+
+
+def test_commands_for_one_watcher_take_turns(tmp_path: Path) -> None:
+    slow = program(tmp_path, "slow", SLOW_TO_END)
+    with circusd(tmp_path, watcher("slow", slow)) as circus:
+        circus.wait_for_line("slow-out", "up")
+        for command in ("restart", "stop", "start"):
+            assert circus.call(command, name="slow")["status"] == "ok"
+        circus.do("incr", "slow")
+        assert len(circus.pids("slow")) == 2
+        assert circus.state("slow") == "active"
 
 
 def test_what_circusd_inherited_reaches_its_processes_unchanged(tmp_path: Path) -> None:
@@ -198,6 +149,6 @@ def test_a_port_is_the_one_of_the_environment_and_the_control_socket_is_private(
     (tmp_path / "var/run").mkdir(parents=True, mode=0o755)
     with circusd(tmp_path, ini, {"SECOND_PORT": str(port)}) as circus:
         eventually(all_say(circus, "idle-out", "up", 1), 20, "its process")
-        addresses = psutil.Process(circus.child.pid).net_connections("inet")
+        addresses = psutil.Process(circus.pid).net_connections("inet")
         assert [address.laddr.port for address in addresses] == [port]
         assert (tmp_path / "var/run").stat().st_mode & 0o777 == 0o700
