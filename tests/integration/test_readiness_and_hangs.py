@@ -299,6 +299,34 @@ def test_a_policy_that_cannot_be_obeyed_stops_the_start_and_names_itself(tmp_pat
         assert not (tmp_path / "var/run/circus.sock").exists()
 
 
+def test_two_crash_loops_leave_a_third_watchers_latency_as_it_was(tmp_path: Path) -> None:
+    service = Service(tmp_path, READY)
+    crasher = program(tmp_path, "crasher", "raise SystemExit(3)\n")
+    loops = "numprocesses = 2\nmax_restarts = 100000\nautostart = False"
+    ini = service.ini + watcher("one", crasher, loops) + watcher("two", crasher, loops)
+    with circusd(tmp_path, ini) as circus:
+        eventually(lambda: online(circus, 1), 15, "the one that serves")
+        before_s = median_latency_s(service)
+        for name in ("one", "two"):
+            circus.call("start", name=name)
+        circus.wait_for_event("two", "ended", 8)
+        during_s = median_latency_s(service)
+        assert circus.state("one") in ("active", "waiting restart")
+        # Two milliseconds for the machine: a request here takes less than one.
+        assert during_s < 2 * before_s + 0.002, (before_s, during_s)
+
+
+def median_latency_s(service: Service) -> float:
+    """Of requests over some seconds, a start of each crash loop within them."""
+    seconds = []
+    until = time.monotonic() + 3
+    while time.monotonic() < until:
+        began_at = time.monotonic()
+        service.get()
+        seconds.append(time.monotonic() - began_at)
+    return sorted(seconds)[len(seconds) // 2]
+
+
 def test_a_full_minute_reloads_what_says_so(clockwork: Circus) -> None:
     reload = clockwork.wait_for_event("clock", "reload", deadline_s=70)
     assert "cron_restart" in reload["data"]["reason"]
