@@ -22,6 +22,7 @@ import circus.arbiter
 from tornado import gen
 
 from bisnes_supervisor import notify, saved_state, streams, tree
+from bisnes_supervisor.death import exit_code_of
 from bisnes_supervisor.environment import read_supervisor_section
 from bisnes_supervisor.journal import Journal
 from bisnes_supervisor.process import Process
@@ -80,12 +81,12 @@ class Arbiter(circus.arbiter.Arbiter):
     @gen.coroutine
     def start_watchers(self, watcher_iter_func: Any = None) -> Any:
         """Starts all watchers, or those that an operator's pattern names."""
-        yield gen.sleep(0)  # Circus calls this before its loop runs
-        if watcher_iter_func is not None:
-            yield [watcher.start() for watcher in watcher_iter_func()]
+        if self._sampler is not None:  # an operator's command
+            chosen = watcher_iter_func() if watcher_iter_func else filter(_autostarts, self.iter_watchers())
+            yield [watcher.start() for watcher in chosen]
             return
-        if self._sampler is None:
-            self._sampler = Sampler(self.settings.sample_every_s, os.getpid(), self._processes, self._on_memory)
+        yield gen.sleep(0)  # Circus calls this before its loop runs
+        self._sampler = Sampler(self.settings.sample_every_s, os.getpid(), self._processes, self._on_memory)
         yield self._start_watchers()
         notify.ready(f"{len(self.watchers)} watchers")
         period_s = notify.watchdog_period_s()
@@ -148,6 +149,8 @@ class Arbiter(circus.arbiter.Arbiter):
             process = self.started.pop(pid, None)
             if process is not None:
                 process.watcher.reap_process(pid, status)
+                if not process.gone.done():  # a hook refused it right after its start: its watcher knows it no more
+                    process.gone.set_result(exit_code_of(status))
 
     def oom_killed(self) -> bool:
         """Whether the kernel has killed somebody for want of memory since this was asked last."""
@@ -203,6 +206,13 @@ class Arbiter(circus.arbiter.Arbiter):
         self.loop.add_future(stopped, lambda _: self._close())
         return stopped
 
+    def restart(self, inside_circusd: bool = False, watcher_iter_func: Any = None) -> Any:
+        """Restarts some watchers, or (`inside_circusd`) everything with a configuration that is read anew."""
+        restarted = super().restart(inside_circusd, watcher_iter_func)
+        if inside_circusd:
+            self.loop.add_future(restarted, lambda _: self._close())
+        return restarted
+
     def _close(self) -> None:
         if self._sampler is not None:
             self._sampler.end()
@@ -234,6 +244,10 @@ class Arbiter(circus.arbiter.Arbiter):
         if nostop:
             self.get_watcher(name).release()
         return circus.arbiter.Arbiter.rm_watcher.__wrapped__(self, name, nostop)
+
+
+def _autostarts(watcher: Watcher) -> bool:
+    return bool(watcher.autostart)
 
 
 def _own_children() -> list[int]:

@@ -86,9 +86,9 @@ def _claim_configuration(path: str) -> dict[str, Any]:
     from bisnes_supervisor import stale
     from bisnes_supervisor.environment import read_configuration
 
-    configuration = read_configuration(path)
-    stale.claim(configuration)
-    return configuration
+    stale.claim(read_configuration(path))
+    # Anew, with the mark in the environment that watchers copy: `reloadconfig` would take it for a change of them all.
+    return read_configuration(path)
 
 
 def _find_own_programs_first() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+from circus.exc import CallError
 
 from tests.fixtures.circusd import SLEEPER, Circus, circusd, program, watcher
 from tests.fixtures.eventually import eventually
@@ -116,6 +117,37 @@ def test_commands_for_one_watcher_take_turns(tmp_path: Path) -> None:
         circus.do("incr", "slow")
         assert len(circus.pids("slow")) == 2
         assert circus.state("slow") == "active"
+
+
+def test_everything_stops_and_starts_and_the_configuration_is_read_anew(tmp_path: Path) -> None:
+    sleeper = program(tmp_path, "sleeper", SLEEPER)
+    with circusd(tmp_path, watcher("one", sleeper) + watcher("two", sleeper)) as circus:
+        circus.wait_for_line("two-out", "up")
+        for command, state in (("stop", "stopped"), ("start", "active")):
+            assert circus.call(command, 20, waiting=True)["status"] == "ok"
+            assert circus.call("status")["statuses"] == {"one": state, "two": state}
+        before, ini = circus.pids("one"), (tmp_path / "circus.ini").read_text()
+        (tmp_path / "circus.ini").write_text(ini.replace("[watcher:two]", "[watcher:three]"))
+        assert circus.call("reloadconfig", 20, waiting=True)["status"] == "ok"
+        assert circus.call("status")["statuses"] == {"one": "active", "three": "active"}
+        assert circus.pids("one") == before
+        (tmp_path / "circus.ini").write_text(ini + "restart_delay = 5\n")
+        assert circus.call("reloadconfig", 20, waiting=True)["status"] == "error"
+        assert circus.call("status")["statuses"] == {"one": "active", "three": "active"}
+        (tmp_path / "circus.ini").write_text(ini)
+        supervisor = circus.pid
+        circus.call("restart")
+        eventually(lambda: names_of(circus) == ["one", "two"], 20, "the configuration as it was")
+        assert (circus.pid, set(circus.pids("one")) & set(before)) == (supervisor, set())
+        circus.child.send_signal(signal.SIGTERM)
+        assert circus.child.wait(20) == 0
+
+
+def names_of(circus: Circus) -> list[str]:
+    try:
+        return [name for name, state in sorted(circus.call("status", 2)["statuses"].items()) if state == "active"]
+    except CallError:  # between the old arbiter and the new one nobody answers
+        return []
 
 
 def test_what_circusd_inherited_reaches_its_processes_unchanged(tmp_path: Path) -> None:
