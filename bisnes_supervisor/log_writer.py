@@ -33,7 +33,7 @@ BATCH_BYTES = 1_000_000
 #: A write that takes longer than this will not end soon, and `close` does not wait for it.
 STUCK_S = 1.0
 
-#: `close` waits at most this long, so that circusd and systemd's patience (90 s) survive any number of slow files.
+#: `close` waits at most this long for a disk that is slow but not stuck: circusd does nothing else meanwhile.
 CLOSE_WAIT_S = 3.0
 
 #: Files named by more than one writer, such as one for both output and errors, are written and rotated in turn.

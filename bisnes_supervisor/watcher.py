@@ -52,6 +52,11 @@ class Watcher(circus.watcher.Watcher):
         self.policy = read_policy(options)
         if options.get(KILL_TIMEOUT) is not None:
             options["graceful_timeout"] = duration_s(str(options[KILL_TIMEOUT]))
+        self._stream_classes = {
+            stream: options[stream]["class"]
+            for stream in ("stdout_stream", "stderr_stream")
+            if "class" in (options.get(stream) or {})
+        }
         super().__init__(name, cmd, **options)
         self.instances = Instances(self)
         self.wish: Literal["start", "stop"] | None = None
@@ -97,6 +102,13 @@ class Watcher(circus.watcher.Watcher):
     def set_opt(self, key: str, val: Any) -> Any:
         """Sets one option; the answer says what has to follow (see Circus)."""
         return circus.watcher.Watcher.set_opt.__wrapped__(self, key, val)
+
+    def _reload_stream(self, key: str, val: Any) -> Any:
+        """Sets an option of a log; Circus has forgotten its class by then and would take its own."""
+        name = key.partition(".")[0]
+        if name in self._stream_classes:
+            getattr(self, f"{name}_conf").setdefault("class", self._stream_classes[name])
+        return super()._reload_stream(key, val)
 
     def do_action(self, num: int) -> Any:
         """Does what has to follow."""
@@ -328,14 +340,14 @@ class Watcher(circus.watcher.Watcher):
 
     def on_memory(self, process: Process, used_bytes: int) -> None:
         """Called with the memory of a tree that has reached a limit of the policy."""
-        if process.stopping or process.purpose is not None:
-            return
         hard, soft = self.policy.memory_hard_bytes, self.policy.memory_soft_bytes
         if hard is not None and used_bytes > hard:
-            process.to_be_ended("memory", f"{_mb(used_bytes)}, max_memory_restart is {_mb(hard)}")
-            self.journal("over memory limit", "error", process, reason=process.detail)
+            if process.purpose != "memory":
+                detail = f"{_mb(used_bytes)}, max_memory_restart is {_mb(hard)}"
+                process.to_be_ended("memory", detail)
+                self.journal("over memory limit", "error", process, reason=detail)
             kill_tree(self, process)
-        elif soft is not None and self.is_active() and self.loop.time() >= self._replace_again_at:
+        elif soft is not None and process.purpose is None and self.loop.time() >= self._replace_again_at:
             self._replace_again_at = self.loop.time() + REPLACE_AGAIN_S
             detail = f"memory {_mb(used_bytes)}, soft_memory_restart is {_mb(soft)}"
             self.journal("asked to recycle", "warning", process, reason=detail)

@@ -106,7 +106,7 @@ def test_the_last_lines_of_a_process_are_remembered_until_they_are_forgotten(tmp
     stream = LineFile(str(tmp_path / "x.log"))
     write(stream, "".join(f"line {number}\n" for number in range(3000)).encode(), pid=1)
     write(stream, b"another's\n", pid=os.getpid())
-    write(stream, "the l".encode(), pid=1)
+    write(stream, b"the l", pid=1)
     write(stream, "äst wörds, ünfinished".encode(), pid=1)
     stream.finish(1)
     stream.close()
@@ -202,14 +202,14 @@ def test_a_child_holds_no_log_file_open_though_it_inherits_what_it_can(tmp_path:
     stream = LineFile(str(path))
     write(stream, b"one\n")
     wait_for(path, "one\n")
-    show = "import os\nfor name in os.listdir('/proc/self/fd'):\n    try: print(os.readlink('/proc/self/fd/' + name))\n    except OSError: pass"
+    show = "import pathlib\nfor link in pathlib.Path('/proc/self/fd').iterdir(): print(link.resolve())"
     shown = subprocess.run(
         [sys.executable, "-c", show],
         check=True,
         capture_output=True,
         text=True,
         close_fds=False,
-        preexec_fn=os.setsid,  # noqa: PLW1509 - as Circus does, with threads about
+        preexec_fn=os.setsid,  # as Circus does, with threads about
     )
     stream.close()
     assert "pipe:" in shown.stdout

@@ -143,6 +143,18 @@ def test_everything_stops_and_starts_and_the_configuration_is_read_anew(tmp_path
         assert circus.child.wait(20) == 0
 
 
+def test_an_option_of_a_log_is_set_while_it_is_written(tmp_path: Path) -> None:
+    text = "import time\nwhile True:\n    print('ä' * 50, flush=True)\n    time.sleep(0.01)\n"
+    with circusd(tmp_path, watcher("talker", program(tmp_path, "talker", text))) as circus:
+        circus.wait_for_line("talker-out", "ä")
+        for option, value in (("max_bytes", 2000), ("backup_count", 2)):
+            circus.do("set", "talker", options={f"stdout_stream.{option}": value})
+        eventually(lambda: (tmp_path / "logs/talker-out.log.2").exists(), 10, "rotation")
+        kept = (tmp_path / "logs/talker-out.log.1").read_text()
+        assert set(kept.splitlines()) == {"ä" * 50}, "our lines, whole"
+        assert len(kept.encode()) <= 2000
+
+
 def names_of(circus: Circus) -> list[str]:
     try:
         return [name for name, state in sorted(circus.call("status", 2)["statuses"].items()) if state == "active"]

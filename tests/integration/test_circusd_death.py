@@ -42,14 +42,24 @@ def at(number, act):
 
 def finish():
     time.sleep(0.7)
-    note("finished")
+    if not os.path.exists("database.up") or not os.path.exists("database.ended"):
+        note("finished")
     os._exit(0)
+
+def overwrite_environment():  # as Valkey and nginx do with their title
+    with open("/proc/self/stat") as stat, open("/proc/self/mem", "r+b", 0) as memory:
+        begin, end = stat.read().split()[49:51]
+        memory.seek(int(begin))
+        memory.write(bytes(int(end) - int(begin)))
 
 for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
     if kind == "stubborn" or (kind, number) == ("patient", signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
 if kind == "graceful":
     at(signal.SIGTERM, finish)
+if kind == "database":
+    overwrite_environment()
+    at(signal.SIGTERM, lambda: (note("ended"), os._exit(0)))
 if kind == "patient":
     at(signal.SIGINT, lambda: (note("interrupted"), os._exit(0)))
 if kind == "parent":  # its child has a session and an environment of its own
@@ -91,6 +101,8 @@ class Home:
         ini = CIRCUS
         for kind in kinds:
             ini += f"[watcher:{kind}]\ncopy_env = True\ngraceful_timeout = 3\n"
+            if kind == "database":
+                ini += "priority = 100\n"
             if kind == "listening":
                 ini += "use_sockets = True\ncmd = python child.py listening $(circus.sockets.web)\n"
                 ini += f"[socket:web]\nhost = 127.0.0.1\nport = {self.port}\n"
@@ -156,7 +168,8 @@ def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
 
 
 def test_nothing_of_a_killed_circusd_is_left_and_the_next_one_serves_at_once(tmp_path: Path) -> None:
-    home = Home(tmp_path, "silent", "printing", "stubborn", "graceful", "patient", "parent", "listening")
+    kinds = ("silent", "printing", "stubborn", "graceful", "patient", "parent", "listening")
+    home = Home(tmp_path, *kinds)
     with home.running() as first:
         family = family_of(first.pid)
         assert home.process("grandchild") in family
@@ -184,8 +197,18 @@ def test_when_the_warden_is_killed_circusd_stops_everything_in_order(tmp_path: P
         assert not (tmp_path / "var/run/circusd.pid").exists(), "as after every orderly stop"
 
 
+def test_what_a_killed_circusd_leaves_ends_in_order_of_priority_so_that_workers_can_finish(tmp_path: Path) -> None:
+    home = Home(tmp_path, "graceful", "database", "silent")
+    with home.running() as warden:
+        family = family_of(warden.pid)
+        home.circusd.kill()
+        assert gone(family, SOON_S) == []
+        assert home.note("graceful.finished").exists(), "before the database ended"
+        assert home.note("database.ended").exists()
+
+
 def test_the_next_start_ends_what_is_left_when_both_were_killed(tmp_path: Path) -> None:
-    home = Home(tmp_path, "silent", "graceful", "parent", "listening")
+    home = Home(tmp_path, "silent", "graceful", "database", "parent", "listening")
     with home.running() as warden:
         family = [process for process in family_of(warden.pid) if process.pid not in (warden.pid, home.circusd.pid)]
         circusd = home.circusd
@@ -224,10 +247,8 @@ def test_of_several_starts_at_once_one_runs_and_the_others_say_so_and_end_nobody
         chosen = next(start for start in starts if start.poll() is None)
         family = family_of(chosen.pid)
         assert home.start().wait(10) == 1
-        assert (
-            len(re.findall("^A circusd runs this configuration already.*circusd.pid.lock.$", home.output, re.MULTILINE))
-            == 3
-        )
+        refusal = "^A circusd runs this configuration already: it holds .*circusd.pid.lock.$"
+        assert len(re.findall(refusal, home.output, re.MULTILINE)) == 3
         assert "Traceback" not in home.output
         assert family_of(chosen.pid) == family
         assert home.status() == "ok"

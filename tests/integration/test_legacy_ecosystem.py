@@ -1,0 +1,168 @@
+"""The old server's PM2 plan, imported as it is: an app that dies or grows past its limit costs the others nothing."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+
+import psutil
+import pytest
+
+from tests.fixtures.circusd import Circus
+from tests.fixtures.eventually import eventually
+from tests.fixtures.services import ROOT, free_port, running
+
+#: What each of the three apps is here: a server that answers with its pid, and grows on request, fast.
+APP = """
+const held = []
+const grow = () => { held.push(Buffer.alloc(128 * 1024 * 1024, 1)); setTimeout(grow, 50) }
+require('http').createServer((request, response) => {
+  response.setHeader('Connection', 'close')
+  response.end(String(process.pid))
+  if (request.url === '/grow') grow()
+}).listen(process.env.PORT, () => console.log('listening', process.pid))
+"""
+
+#: Instances of each app, its limit in GB, and its delay before a restart.
+APPS = {"api": (2, 2, 0.0), "wwebjs": (1, 4, 5.0), "meta": (2, 1, 1.0)}
+
+
+@dataclass
+class Apps:
+    """The three apps under circusd."""
+
+    circus: Circus
+    ports: dict[str, int]
+
+    def get(self, name: str, path: str = "/") -> int:
+        """Pid of the process that answers."""
+        connection = HTTPConnection("127.0.0.1", self.ports[name], timeout=10)
+        try:
+            connection.request("GET", path)
+            return int(connection.getresponse().read())
+        finally:
+            connection.close()
+
+    def pids(self, *names: str) -> dict[str, list[int]]:
+        return {name: self.circus.pids(name) for name in names}
+
+    def complete(self, name: str) -> bool:
+        """Whether all instances of an app answer."""
+        pids = self.circus.pids(name)
+        answering: set[int] = set()
+        try:
+            for _ in range(20):
+                answering.add(self.get(name))
+        except (OSError, HTTPException):
+            return False
+        return len(pids) == APPS[name][0] and answering == set(pids)
+
+
+class Visitor:
+    """Asks apps again and again, on a connection of its own each time, and notes how long that takes."""
+
+    def __init__(self, apps: Apps, names: list[str]) -> None:
+        self._apps, self._names = apps, names
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self.seconds: list[float] = []
+        self.failures: list[str] = []
+
+    def __enter__(self) -> Visitor:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._over.wait(0.02):
+            for name in self._names:
+                began_at = time.monotonic()
+                try:
+                    self._apps.get(name)
+                except (OSError, HTTPException) as failure:
+                    self.failures.append(f"{name}: {failure!r}")
+                self.seconds.append(time.monotonic() - began_at)
+
+    @property
+    def median_s(self) -> float:
+        return sorted(self.seconds)[len(self.seconds) // 2]
+
+
+@pytest.fixture(scope="module")
+def apps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apps]:
+    """The plan, imported with the command and started; its ports alone are the test's."""
+    home = tmp_path_factory.mktemp("legacy")
+    ports = {name: free_port() for name in APPS}
+    plan = (ROOT / "tests/fixtures/legacy_ecosystem.config.js").read_text()
+    for old, name in ((3000, "api"), (3001, "wwebjs"), (3002, "meta")):
+        plan = re.sub(rf"PORT: {old}\b", f"PORT: {ports[name]}", plan)
+    (home / "ecosystem.config.js").write_text(plan)
+    (home / "dist").mkdir()
+    for name in APPS:
+        (home / f"dist/{name}.js").write_text(APP)
+    done = subprocess.run(
+        [sys.executable, "-m", "bisnes_cli", "import", "pm2", "ecosystem.config.js"],
+        cwd=home,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    journal = "[supervisor]\njournal = var/process-events.jsonl\n"
+    (home / "circus.ini").write_text((home / "circus.ini").read_text() + journal)
+    with running([sys.executable, "-m", "bisnes_supervisor.circusd", "circus.ini"], home) as child:
+        started = Apps(Circus(home, child), ports)
+        eventually(lambda: (home / "var/run/circus.sock").exists(), 20, "circusd")
+        for name in APPS:
+            eventually(lambda: started.complete(name), 30, f"all of {name}")  # noqa: B023 - called now
+        yield started
+
+
+@pytest.mark.parametrize("victim", APPS)
+def test_a_killed_app_is_back_after_its_delay_and_the_others_notice_nothing(apps: Apps, victim: str) -> None:
+    others = [name for name in APPS if name != victim]
+    with Visitor(apps, others) as calm:
+        eventually(lambda: len(calm.seconds) > 100, 20, "the usual latency")
+    before = apps.pids(*others)
+    # A death within min_uptime is none of a stable process, and the delay is what this is about.
+    with Visitor(apps, others) as visitor:
+        killed_at = time.monotonic()
+        psutil.Process(apps.circus.pids(victim)[0]).kill()
+        eventually(lambda: apps.complete(victim), 20, "its successor")
+        took_s = time.monotonic() - killed_at
+        eventually(lambda: len(visitor.seconds) > 100, 20, "enough visits")
+    delay_s = APPS[victim][2]
+    assert delay_s <= took_s < delay_s + 5
+    assert apps.pids(*others) == before
+    assert visitor.failures == []
+    assert visitor.median_s < 2 * calm.median_s + 0.002
+
+
+@pytest.mark.parametrize("victim", APPS)
+def test_an_app_that_grows_past_its_limit_is_ended_and_the_others_notice_nothing(apps: Apps, victim: str) -> None:
+    others = [name for name in APPS if name != victim]
+    with Visitor(apps, others) as calm:
+        eventually(lambda: len(calm.seconds) > 100, 20, "the usual latency")
+    before = apps.pids(*others)
+    with Visitor(apps, others) as visitor:
+        grower = apps.get(victim, "/grow")
+        eventually(lambda: not psutil.pid_exists(grower), 40, f"the end of the one that grew: {grower}")
+        eventually(lambda: apps.complete(victim), 30, "its successor")
+    ended = [event for event in apps.circus.events(victim, "ended") if event["pid"] == grower]
+    assert ended[0]["data"]["cause"] in ("memory", "replaced")
+    assert "memory" in ended[0]["data"]["reason"]
+    largest = max(used for _, used in ended[0]["data"]["memory"])
+    assert 0.85 * APPS[victim][1] < largest / 1024**3
+    assert apps.pids(*others) == before
+    assert visitor.failures == []
+    assert visitor.median_s < 2 * calm.median_s + 0.002
