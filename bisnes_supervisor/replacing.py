@@ -82,7 +82,7 @@ async def until_ready(watcher: Watcher, process: Process) -> None:
     Raises:
         Failed: when it ended, took too long, or another command wants the watcher to stop.
     """
-    interrupted = asyncio.ensure_future(watcher.interrupt.wait())
+    interrupted = asyncio.ensure_future(watcher.turns.interrupt.wait())
     signs: set[asyncio.Future[Any]] = {process.gone, interrupted}
     policy, patience_s = watcher.policy, max(SETTLE_S, float(watcher.warmup_delay))
     if policy.wait_ready is not None:
@@ -92,7 +92,7 @@ async def until_ready(watcher: Watcher, process: Process) -> None:
     interrupted.cancel()
     if process.gone.done():
         raise Failed(f"pid {process.pid} ended before it was ready (exit code {process.gone.result()})")
-    if watcher.interrupt.is_set():
+    if watcher.turns.interrupt.is_set():
         raise Failed("interrupted by another command")
     if not process.ready.done():
         raise Failed(f"pid {process.pid} was not ready within {patience_s:g} s ({policy.wait_ready})")

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import circus.watcher
 from circus import logger
@@ -24,9 +24,8 @@ from bisnes_supervisor.occasions import Occasions
 from bisnes_supervisor.output import DrainingRedirector
 from bisnes_supervisor.policy import KILL_TIMEOUT, duration_s, read_policy
 from bisnes_supervisor.process import Process
-from bisnes_supervisor.replacing import Failed, all_ready, replace, replace_all
-
-T = TypeVar("T")
+from bisnes_supervisor.replacing import all_ready, replace, replace_all
+from bisnes_supervisor.turns import Turns
 
 #: A replacement for too much memory that did not get ready is not tried again before this.
 REPLACE_AGAIN_S = 60.0
@@ -42,7 +41,7 @@ class Watcher(circus.watcher.Watcher):
         policy: read from its options.
         instances: what is to run, and what runs.
         wish: what the operator said last, where it differs from what the configuration says.
-        interrupt: set while a command waits that makes others give up waiting for readiness.
+        turns: of its commands.
     """
 
     stream_redirector: Any
@@ -60,10 +59,7 @@ class Watcher(circus.watcher.Watcher):
         super().__init__(name, cmd, **options)
         self.instances = Instances(self)
         self.wish: Literal["start", "stop"] | None = None
-        self.interrupt = asyncio.Event()
-        self._interrupters = 0
-        self._turn = asyncio.Lock()
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self.turns = Turns(self)
         self._occasions: Occasions | None = None
         self._replace_again_at = 0.0
 
@@ -71,7 +67,7 @@ class Watcher(circus.watcher.Watcher):
     def start(self) -> Any:
         """Starts it, or forgives errored instances; done when all are ready."""
         self.wish = "start" if self.wanted() is False else None
-        return self._in_turn(self._begin_until_ready)
+        return self.turns.take(self._begin_until_ready)
 
     def stop(self) -> Any:
         """Stops it until somebody starts it."""
@@ -89,15 +85,15 @@ class Watcher(circus.watcher.Watcher):
 
     def incr(self, nb: int = 1) -> Any:
         """More instances; the answer is their number."""
-        return self._begun(self._scale(lambda: self.numprocesses + nb))
+        return self._scaled(lambda: self.numprocesses + nb)
 
     def decr(self, nb: int = 1) -> Any:
         """Fewer instances; the answer is their number."""
-        return self._begun(self._scale(lambda: self.numprocesses - nb))
+        return self._scaled(lambda: self.numprocesses - nb)
 
     def set_numprocesses(self, np: int) -> Any:
         """So many instances; the answer is their number."""
-        return self._begun(self._scale(lambda: np))
+        return self._scaled(lambda: np)
 
     def set_opt(self, key: str, val: Any) -> Any:
         """Sets one option; the answer says what has to follow (see Circus)."""
@@ -112,11 +108,11 @@ class Watcher(circus.watcher.Watcher):
 
     def do_action(self, num: int) -> Any:
         """Does what has to follow."""
-        return self._in_turn(self._fit) if num == 0 or self.is_stopped() else self._reload()
+        return self.turns.take(self._fit) if num == 0 or self.is_stopped() else self._reload()
 
     def kill_process(self, process: Process, stop_signal: Any = None, graceful_timeout: Any = None) -> Any:
         """Ends one process; another takes its place."""
-        return self._begun(end(self, process, "killed by command", stop_signal, graceful_timeout))
+        return self.turns.begin(end(self, process, "killed by command", stop_signal, graceful_timeout))
 
     def reset(self) -> None:
         """Forgets all restarts; errored instances start now."""
@@ -131,16 +127,16 @@ class Watcher(circus.watcher.Watcher):
 
     # -- the same for the arbiter --------------------------------------------------------------------------------
     def _start(self) -> Any:
-        return self._in_turn(self._begin)
+        return self.turns.take(self._begin)
 
     def _stop(self, close_output_streams: bool = False) -> Any:
-        return self._in_turn(partial(self._finish, close_output_streams), interrupts=True)
+        return self.turns.take(partial(self._finish, close_output_streams), interrupts=True)
 
     def _restart(self) -> Any:
-        return self._in_turn(self._restart_until_ready, interrupts=True)
+        return self.turns.take(self._restart_until_ready, interrupts=True)
 
     def _reload(self, graceful: bool = True, sequential: bool = False) -> Any:
-        return self._in_turn(self._roll) if graceful else self._restart()
+        return self.turns.take(self._roll) if graceful else self._restart()
 
     def wanted(self) -> bool | None:
         """Whether the configuration wants it to run now; None: it does not depend on anything."""
@@ -151,7 +147,7 @@ class Watcher(circus.watcher.Watcher):
     def follow_wish(self) -> None:
         """Starts or stops what depends on a file (`start_while`), unless the operator said otherwise."""
         wanted = self.wanted()
-        if wanted is None or self._turn.locked():
+        if wanted is None or self.turns.taken:
             return
         if wanted and self.is_stopped() and self.wish != "stop":
             self.wish = None
@@ -159,49 +155,16 @@ class Watcher(circus.watcher.Watcher):
         elif not wanted and self.is_active() and self.wish != "start":
             self._stop(True)
 
-    # -- turns ----------------------------------------------------------------------------------------------------
-    def _in_turn(self, work: Callable[[], Awaitable[None]], *, interrupts: bool = False) -> Any:
-        return self._begun(self._take_turn(work, interrupts))
-
-    def _begun(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Work that goes on whether or not its caller waits; the loop itself would not keep it."""
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-    async def _take_turn(self, work: Callable[[], Awaitable[None]], interrupts: bool) -> dict[str, Any]:
-        """Works when all before it is done. The answer tells pids by what became of them, and why it failed."""
-        if interrupts:
-            self._interrupters += 1
-            self.interrupt.set()
-        async with self._turn:
-            if interrupts:
-                self._interrupters -= 1
-                if not self._interrupters:
-                    self.interrupt.clear()
-            before = set(self.processes)
-            failed = None
-            try:
-                await work()
-            except Failed as failure:
-                failed = f"{self.name}: {failure}"
-                logger.error("%s", failed)
-            except Exception as error:  # noqa: BLE001 - a process boundary: the command failed, circusd goes on
-                failed = f"{self.name}: {error!r}"
-                logger.exception("%s: a command failed", self.name)
-            after = set(self.processes)
-        pids = {"started": sorted(after - before), "stopped": sorted(before - after), "kept": sorted(before & after)}
-        return pids if failed is None else {**pids, "failed": failed}
+    def _scaled(self, wanted: Callable[[], int]) -> Any:
+        return self.turns.begin(self.turns.count(lambda: self._scale(wanted)))
 
     async def _scale(self, wanted: Callable[[], int]) -> int:
-        async with self._turn:
-            count = max(0, wanted())
-            if self.singleton and count > 1:
-                raise ValueError("a singleton has one process at most")
-            self.numprocesses = count
-            await self._fit()
-        return int(self.numprocesses)
+        count = max(0, wanted())
+        if self.singleton and count > 1:
+            raise ValueError("a singleton has one process at most")
+        self.numprocesses = count
+        await self._fit()
+        return count
 
     # -- start and stop ------------------------------------------------------------------------------------------
     async def _begin(self) -> None:
@@ -304,7 +267,7 @@ class Watcher(circus.watcher.Watcher):
 
     def manage_processes(self) -> Any:
         """Called by Circus where it changes things in its own way."""
-        return self._in_turn(self._fit)
+        return self.turns.take(self._fit)
 
     def reap_processes(self) -> None:
         """Circus would wait here for processes that live; the arbiter reaps them when the kernel says so."""
@@ -332,11 +295,11 @@ class Watcher(circus.watcher.Watcher):
         """Called when a process has not answered for too long."""
         detail = f"no answer from {self.policy.live} for {silence_s:.1f} s"
         self.journal("hung", "error", process, reason=detail)
-        self._begun(end_hung(self, process, detail))
+        self.turns.begin(end_hung(self, process, detail))
 
     def on_old(self, process: Process) -> None:
         """Called when a process has reached its age."""
-        self._in_turn(lambda: self._replace_if_there(process, f"max_age of {self.max_age} s"))
+        self.turns.take(lambda: self._replace_if_there(process, f"max_age of {self.max_age} s"))
 
     def on_memory(self, process: Process, used_bytes: int) -> None:
         """Called with the memory of a tree that has reached a limit of the policy."""
@@ -351,7 +314,7 @@ class Watcher(circus.watcher.Watcher):
             self._replace_again_at = self.loop.time() + REPLACE_AGAIN_S
             detail = f"memory {_mb(used_bytes)}, soft_memory_restart is {_mb(soft)}"
             self.journal("asked to recycle", "warning", process, reason=detail)
-            self._in_turn(lambda: self._replace_if_there(process, detail))
+            self.turns.take(lambda: self._replace_if_there(process, detail))
 
     @property
     def _process_class(self) -> Callable[..., Process]:
