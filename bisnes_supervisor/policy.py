@@ -55,7 +55,7 @@ class Policy:
         memory_soft_bytes: the same at which it is replaced gracefully.
         cron_restart: when instances are replaced, one after another.
         watch: paths whose change reloads the watcher (development).
-        ignore_watch: patterns of paths whose change does not.
+        ignore_watch: regular expressions; a path in which one is found does not.
         start_while: the watcher runs while this file exists.
     """
 
@@ -143,6 +143,15 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
+def _patterns(text: str) -> tuple[str, ...]:
+    for pattern in text.split():
+        try:
+            re.compile(pattern)
+        except re.error as malformed:
+            raise ValueError(f"wants regular expressions ({malformed})") from malformed
+    return _words(text)
+
+
 #: Option in the ini file, field of `Policy`, and what reads it.
 _OPTIONS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "restart_delay": ("restart_delay_s", duration_s),
@@ -161,7 +170,7 @@ _OPTIONS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "soft_memory_restart": ("memory_soft_bytes", lambda text: None if text.strip() == "off" else size_bytes(text)),
     "cron_restart": ("cron_restart", _cron),
     "watch": ("watch", _words),
-    "ignore_watch": ("ignore_watch", _words),
+    "ignore_watch": ("ignore_watch", _patterns),
     "start_while": ("start_while", str.strip),
 }
 

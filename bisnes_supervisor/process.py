@@ -50,6 +50,7 @@ class Process(circus.process.Process):
         self.curve: deque[tuple[float, int]] = deque(maxlen=CURVE_POINTS)
         options["env"] = {**(options.get("env") or {}), **stale.mark(), OWNER_MARK: self.mark}
         super().__init__(name, wid, cmd, **options)
+        stale.note_start(self.pid, getattr(self.watcher, "priority", 0))
 
     def to_be_ended(self, purpose: Cause, detail: str = "") -> None:
         """Notes why; the first reason stands."""

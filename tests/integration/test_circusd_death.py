@@ -216,6 +216,7 @@ def test_the_next_start_ends_what_is_left_when_both_were_killed(tmp_path: Path) 
         circusd.kill()
         warden.kill()
         assert gone([circusd], 5) == []
+        assert warden.wait(5) == -signal.SIGKILL
     assert home.answer() == str(home.pid_of("listening")), "orphans serve"
     assert len(alive(family)) == len(family)
     with_another_mark = {"SUPERVISED_BY": f"{tmp_path}/var/run/circusd.pid@0:1"}

@@ -1,4 +1,4 @@
-"""An ecosystem file is read as PM2 reads it; where JavaScript has to be run, see tests/integration/test_pm2_import.py."""
+"""An ecosystem file is read as PM2 reads it. Where node is needed: tests/integration/test_pm2_import.py."""
 
 from __future__ import annotations
 
@@ -51,8 +51,14 @@ apps:
         "autorestart": False,
         "max_memory_restart": "1G",
         "env": {
-            **{"COUNTRY": "NO", "SPAN": "10:30", "MODE": 755, "DAY": "2026-11-24", "RATIO": 1.5, "MASK": 31},
-            **{"EMPTY": None, "YES": "yes"},
+            "COUNTRY": "NO",
+            "SPAN": "10:30",
+            "MODE": 755,
+            "DAY": "2026-11-24",
+            "RATIO": 1.5,
+            "MASK": 31,
+            "EMPTY": None,
+            "YES": "yes",
         },
     }
 
