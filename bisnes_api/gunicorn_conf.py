@@ -35,6 +35,8 @@ loglevel = "warning"
 #: Its heartbeat file on a disk would stall with the disk.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 - gunicorn makes a private file there
 control_socket_disable = True
+#: Its own health socket is for this user only.
+umask = 0o177
 
 
 def post_fork(server: Any, worker: Any) -> None:

@@ -34,8 +34,12 @@ PHONES = (
     {"phoneIndex": 1, "connectionType": "loopback", "config": {}},
 )
 
-#: From 202 to `delivered` takes a fraction of a second; the first message also waits for connections to be made.
-FIRST_MESSAGE_S = 15.0
+#: The channels of these phones.
+CHANNELS = ("meta", "loopback")
+
+#: From 202 to `delivered` takes a fraction of a second; the first message also waits for its channel to start, which it
+#: does within seconds of the first phone.
+FIRST_MESSAGE_S = 30.0
 
 
 @dataclass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import signal
 import subprocess
 import sys
@@ -14,8 +13,8 @@ from types import FrameType
 
 import psutil
 
-from bisnes_cli.control import Supervisor
 from bisnes_cli.errors import Refused
+from bisnes_supervisor.cli.control import Supervisor
 
 #: Between two looks at what is started or stopped.
 LOOK_S = 0.1
@@ -163,13 +162,3 @@ def _signal(process: psutil.Process, number: signal.Signals) -> None:
         process.send_signal(number)
     except psutil.NoSuchProcess:
         return
-
-
-def last_lines(path: Path, count: int) -> list[str]:
-    """The end of a log file."""
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - 100_000), os.SEEK_SET)
-            return file.read().decode("utf-8", "replace").splitlines()[-count:]
-    except FileNotFoundError:
-        return []

@@ -12,9 +12,9 @@ from pathlib import Path
 from dotenv import dotenv_values
 from pydantic import SecretStr, ValidationError
 
-from bisnes_cli.control import Supervisor
 from bisnes_cli.errors import USAGE, Refused
 from bisnes_core.settings import SECRETS_FILE, Settings, UnknownSetting, declared_variables, load_settings
+from bisnes_supervisor.cli.control import Supervisor
 
 #: Watchers that listen, with the variable that sets their port; as in circus.ini.
 PORT_VARIABLES = {
@@ -76,7 +76,8 @@ class Installation:
     @property
     def supervisor(self) -> Supervisor:
         """The installation's circusd, running or not."""
-        return Supervisor(self.run_dir)
+        endpoint = f"ipc://{self.run_dir}/circus.sock"
+        return Supervisor(endpoint, start="bisnes up", pid_file=self.run_dir / "circusd.pid")
 
     @property
     def api_url(self) -> str:
@@ -120,6 +121,12 @@ class Installation:
             **own,
             **os.environ,
             **self.secrets(),
+            **self.addresses(),
+        }
+
+    def addresses(self) -> dict[str, str]:
+        """Variables that tell circusd and what it starts where this installation is."""
+        return {
             "BISNES_HOME": str(self.home),
             "BISNES_RUN_DIR": str(self.run_dir),
             "CIRCUSD_ENDPOINT": self.supervisor.endpoint,

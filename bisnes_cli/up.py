@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,16 @@ import psutil
 from bisnes_cli import demo as demo_company
 from bisnes_cli.demo import Demo
 from bisnes_cli.errors import ALREADY_RUNNING, Refused
-from bisnes_cli.gateway import Interrupted, end_orphans, interrupt_on_request, last_lines, looks, start, stop
+from bisnes_cli.gateway import Interrupted, end_orphans, interrupt_on_request, looks, start, stop
 from bisnes_cli.http import Api
 from bisnes_cli.installation import PORT_VARIABLES, Installation, is_free, next_free
+from bisnes_supervisor.cli.logfile import last_lines
 
 #: A first start creates the database (about 2 s) and compiles every module; a loaded machine takes several times that.
 READY_S = 120.0
+
+#: A channel starts within seconds of its first phone; one that an operator has stopped does not.
+CHANNELS_S = 15.0
 
 #: Watchers without a heartbeat of their own.
 SERVICES = ("postgres", "valkey", "graph")
@@ -65,7 +70,7 @@ def up(demo: bool, detach: bool) -> None:
     try:
         interrupt_on_request()
         run.wait_until_ready()
-        lines = "" if kept is None else _prepare_demo(installation, kept)
+        lines = "" if kept is None else _prepare_demo(run, kept)
         run.show()
         click.echo(f"\n{lines}" if lines else "")
         run.show_commands(time.monotonic() - began_at, detached=detach)
@@ -145,6 +150,13 @@ class _Run:
         raise Refused(
             f"Not ready after {READY_S:g} s, still waiting for {said}. See: bisnes logs, and logs/circusd.log"
         )
+
+    def wait_for_channels(self, names: Collection[str]) -> None:
+        """Waits until the processes of these channels, which have phones, are there."""
+        for _ in looks(CHANNELS_S):
+            states = self.installation.supervisor.statuses()
+            if all(states.get(name) != "stopped" for name in names) and self._missing() is None:
+                return
 
     def _missing(self) -> str | None:
         """What is not there yet, in words; None when everything is."""
@@ -240,14 +252,15 @@ def _program(name: str) -> str:
     return str(own.relative_to(Path.cwd())) if own.is_relative_to(Path.cwd()) else str(own)
 
 
-def _prepare_demo(installation: Installation, kept: Demo) -> str:
+def _prepare_demo(run: _Run, kept: Demo) -> str:
     """Sets the demo up and sends its first message; answers the lines to show."""
     click.echo("creating the demo company, its phones and a key")
-    api = demo_company.set_up(installation, kept)
+    api = demo_company.set_up(run.installation, kept)
     click.echo("sending a first message")
     message_id = demo_company.send_first_message(api)
     click.echo("the simulated WhatsApp has delivered it")
-    url, company = installation.api_url, demo_company.COMPANY
+    run.wait_for_channels(demo_company.CHANNELS)
+    url, company = run.installation.api_url, demo_company.COMPANY
     authorization = f"-H 'Authorization: Bearer {kept.key}'"
     return (
         f"key     {kept.key}\n"

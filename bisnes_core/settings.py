@@ -17,9 +17,9 @@ from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-#: Longest directory for Unix sockets: the kernel allows 107 bytes for the whole path and the longest file name of
-#: ours, PostgreSQL's `.s.PGSQL.5432.lock`, takes 20.
-SOCKET_DIR_MAX_BYTES = 80
+#: Longest directory for Unix sockets: the kernel allows 107 bytes for the whole path, and the longest file name of
+#: ours, `health-<process>-<instance>.sock`, takes 37 with a process name of 20 (`process_health`) and four digits.
+SOCKET_DIR_MAX_BYTES = 69
 
 #: Variables that belong to one process rather than to the installation: set by circus.ini, read here, never in `.env`.
 PROCESS_VARIABLES = ("BISNES_PROCESS", "BISNES_INSTANCE", "BISNES_HEALTH_FD", "BISNES_HEALTH_PORT")
@@ -164,6 +164,9 @@ class Settings(BaseSettings):
         "redelivery has growing gaps.",
     )
     heartbeat_s: float = Field(10.0, description="Period of the heartbeats in process_health.")
+    wanted_poll_s: float = Field(
+        1.0, description="How often it is looked which channels have phones: the first one's processes start after it."
+    )
     graceful_stop_s: float = Field(12.0, description="SIGTERM to exit; longer than one send's deadline.")
     raw_event_retention_s: float = Field(
         7 * 86400.0, description="Raw provider events are kept this long after parsing."
@@ -201,6 +204,21 @@ class Settings(BaseSettings):
     def nudge_address(self) -> str:
         """ZeroMQ address on which the relay hears nudges."""
         return f"ipc://{self.run_dir}/relay-nudge.sock"
+
+    @property
+    def health_socket(self) -> Path:
+        """Unix socket on which this process, and no other, answers for its health."""
+        return self.run_dir / f"health-{self.process}-{self.instance}.sock"
+
+    @property
+    def wanted_dir(self) -> Path:
+        """Folder with one file for each channel that has phones: circusd runs the channels named there."""
+        return self.run_dir / "wanted"
+
+    @property
+    def process_events_file(self) -> Path:
+        """The supervisor's journal; `journal` in circus.ini names the same file."""
+        return self.home / "var" / "process-events.jsonl"
 
     @property
     def pool_size(self) -> int:

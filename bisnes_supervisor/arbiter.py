@@ -247,7 +247,7 @@ class Arbiter(circus.arbiter.Arbiter):
 
 
 def _autostarts(watcher: Watcher) -> bool:
-    return bool(watcher.autostart)
+    return bool(watcher.autostart) and watcher.wanted() is not False
 
 
 def _own_children() -> list[int]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from circus.util import replace_gnu_args
 
 from bisnes_supervisor.policy import Policy
-from bisnes_supervisor.probe import Address, ask, parse_address
+from bisnes_supervisor.probe import UNANSWERED, Address, ask, parse_address
 
 if TYPE_CHECKING:
     from bisnes_supervisor.process import Process
@@ -65,10 +65,15 @@ class Attendance:
         return parse_address(replace_gnu_args(text, wid=self._process.wid, env=self._process.env))
 
     async def _attend(self) -> None:
+        asking = []
         if self._policy.wait_ready is not None:
-            await self._until_ready(self._address(self._policy.wait_ready))
-        if self._policy.live is not None:
-            self._on_hung(await self._until_silent(self._address(self._policy.live)))
+            asking.append(self._until_ready(self._address(self._policy.wait_ready)))
+        if self._policy.live is not None:  # also before it is ready: what begins to hang early is hung as well
+            asking.append(self._until_hung(self._address(self._policy.live)))
+        await asyncio.gather(*asking)
+
+    async def _until_hung(self, address: Address) -> None:
+        self._on_hung(await self._until_silent(address))
 
     async def _until_ready(self, address: Address) -> None:
         began_at, late, pauses = time.monotonic(), False, iter(READY_EVERY_S)
@@ -84,14 +89,21 @@ class Attendance:
             await asyncio.sleep(next(pauses, READY_EVERY_S[-1]))
 
     async def _until_silent(self, address: Address) -> float:
-        """Seconds of silence once they are too many. Silence before the first answer is `_until_ready`'s matter."""
+        """Seconds of silence once they are too many.
+
+        A process that does not listen yet is not silent: it may wait for what it needs. One that has taken connections
+        on a Unix socket, which is its own, has begun to listen; on a port it may be circusd that does.
+        """
         every_s = self._policy.hang_timeout_s / (SILENT_TIMES + 1)
         answered_at: float | None = None
         silent_times = 0
         while True:
             asked_at = time.monotonic()
-            if await ask(address, every_s, self._folder) is not None:
+            answer = await ask(address, every_s, self._folder)
+            if answer:
                 answered_at, silent_times = time.monotonic(), 0
+            elif answer == UNANSWERED and answered_at is None and address.host is None:
+                answered_at, silent_times = asked_at, 1
             elif answered_at is not None:
                 silent_times += 1
                 silence_s = time.monotonic() - answered_at

@@ -13,13 +13,14 @@ A relative path of a socket is meant beside the control socket of circusd.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-#: The status line and a little more: nobody reads the body.
-ANSWER_BYTES = 4096
+#: Answer of `ask` for a connection that was made and got no answer in time.
+UNANSWERED = 0
 
 
 @dataclass(frozen=True)
@@ -68,20 +69,30 @@ async def ask(address: Address, timeout_s: float, folder: Path = Path()) -> int 
         folder: of relative sockets.
 
     Returns:
-        The HTTP status; 200 for a bare connection; None when nobody answered in time.
+        The HTTP status; 200 for a bare connection; `UNANSWERED` where somebody listens and does not answer in time;
+        None when nobody listens.
     """
+    connected = False
+
+    def on_connected() -> None:
+        nonlocal connected
+        connected = True
+
     try:
         async with asyncio.timeout(timeout_s):
-            return await _ask(address, folder)
-    except (OSError, TimeoutError, ValueError):
-        return None  # silence is the answer: refused, reset, not HTTP, too late
+            return await _ask(address, folder, on_connected)
+    except TimeoutError:
+        return UNANSWERED if connected else None
+    except (OSError, ValueError):
+        return None  # refused, reset, or not HTTP
 
 
-async def _ask(address: Address, folder: Path) -> int:
+async def _ask(address: Address, folder: Path, on_connected: Callable[[], None]) -> int:
     if address.host is None:
         reader, writer = await asyncio.open_unix_connection(folder / address.path)
     else:
         reader, writer = await asyncio.open_connection(address.host, address.port)
+    on_connected()
     try:
         if address.target is None:
             return 200

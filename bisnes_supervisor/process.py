@@ -32,6 +32,7 @@ class Process(circus.process.Process):
         detail: what is to be said of that.
         members: pids of its tree at the last look, itself included.
         memory_bytes: proportional memory of its tree (resident, where the kernel does not tell).
+        shared_ratio: of proportional to resident memory when both were last known.
         cpu_percent: of one processor, by its tree, between the last two looks.
         curve: instants (epoch seconds) with `memory_bytes`.
     """
@@ -46,6 +47,7 @@ class Process(circus.process.Process):
         self.detail = ""
         self.members: tuple[int, ...] = ()
         self.memory_bytes = 0
+        self.shared_ratio = 1.0
         self.cpu_percent = 0.0
         self.curve: deque[tuple[float, int]] = deque(maxlen=CURVE_POINTS)
         options["env"] = {**(options.get("env") or {}), **stale.mark(), OWNER_MARK: self.mark}

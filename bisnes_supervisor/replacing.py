@@ -90,6 +90,8 @@ async def until_ready(watcher: Watcher, process: Process) -> None:
         patience_s = policy.listen_timeout_s
     await asyncio.wait(signs, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
     interrupted.cancel()
+    if process.gone.done() and process.gone.result() in policy.stop_exit_codes:
+        return  # it had something to do once, and has done it
     if process.gone.done():
         raise Failed(f"pid {process.pid} ended before it was ready (exit code {process.gone.result()})")
     if watcher.turns.interrupt.is_set():

@@ -142,10 +142,9 @@ class Sampler:
 
     def _note(self, process: Process, weighing: Weighing, since_s: float) -> None:
         process.members = weighing.members
-        if weighing.exact_bytes is not None:
-            process.memory_bytes = weighing.exact_bytes
-        elif not process.memory_bytes:
-            process.memory_bytes = weighing.rss_bytes
+        if weighing.exact_bytes is not None and weighing.rss_bytes:
+            process.shared_ratio = weighing.exact_bytes / weighing.rss_bytes
+        process.memory_bytes = int(weighing.rss_bytes * process.shared_ratio)
         before_s = self._cpu_s.get(process.pid)
         if before_s is not None and since_s > 0:
             # A member that ended took its time along.

@@ -174,12 +174,19 @@ def systemd(
         command=f"startup systemd --name {name} --home {shlex.quote(str(home))}",
     )
     if install:
-        output = str(UNITS / f"{name}.service")
+        install_unit(name, text)
+        return
     with click.open_file(output, "w", atomic=output != "-") as file:
         file.write(text)
-    if install:
-        click.echo(f"{output} is written. To start it now and at every boot:")
-        click.echo(f"  systemctl daemon-reload\n  systemctl enable --now {name}")
+
+
+def install_unit(name: str, text: str) -> None:
+    """Writes a unit where systemd looks, and says how to go on."""
+    path = UNITS / f"{name}.service"
+    with click.open_file(str(path), "w", atomic=True) as file:
+        file.write(text)
+    click.echo(f"{path} is written. To start it now and at every boot:")
+    click.echo(f"  systemctl daemon-reload\n  systemctl enable --now {name}")
 
 
 def _owner(folder: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import sys
 
 import uvloop
@@ -24,6 +25,7 @@ def _worker(role: str, channel: str | None, settings: Settings) -> WorkerProcess
 
 def main() -> int:
     """Runs the role that the command line names until it is told to stop."""
+    faulthandler.enable()  # a process that hangs is ended with SIGABRT, and its log says where it hung
     parser = argparse.ArgumentParser(prog="bisnes_workers", description=__doc__)
     roles = parser.add_subparsers(dest="role", required=True)
     roles.add_parser("relay", help="finds due work and queues tickets")

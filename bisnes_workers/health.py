@@ -1,13 +1,16 @@
 """Each worker's own `/health/live`, `/health/ready` and `/metrics`, served from its event loop.
 
 A loop that hangs does not answer: that is what `/health/live` is for. Instances of one watcher share the listening
-socket that circusd holds; a lone process binds its port itself.
+socket that circusd holds; a lone process binds its port itself. Each also answers on a Unix socket of its own, where
+the supervisor asks this process and no other.
 """
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -22,7 +25,7 @@ class HealthServer:
     """Serves health and metrics of one process.
 
     Args:
-        settings: where to listen (`health_fd` or `health_port`; neither: not at all).
+        settings: where to listen (`health_socket`, and `health_fd` or `health_port`).
         labels: who this is (`process`, `instance`, `pid`), part of every answer.
         ready: see `Readiness`.
         registry: what `/metrics` prints.
@@ -36,6 +39,7 @@ class HealthServer:
         self._ready = ready
         self._registry = registry
         self._runner: web.AppRunner | None = None
+        self._own: PrivateSocket | None = None
 
     async def start(self) -> None:
         """Begins to listen."""
@@ -51,9 +55,13 @@ class HealthServer:
             await web.SockSite(self._runner, listening).start()
         elif self._settings.health_port is not None:
             await web.TCPSite(self._runner, self._settings.health_host, self._settings.health_port).start()
+        self._own = PrivateSocket(self._settings.health_socket)
+        await web.SockSite(self._runner, self._own.listening).start()
 
     async def stop(self) -> None:
         """Ends listening."""
+        if self._own is not None:
+            self._own.remove()
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -68,3 +76,32 @@ class HealthServer:
 
     async def _metrics(self, _request: web.Request) -> web.Response:
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+class PrivateSocket:
+    """A listening Unix socket for this user only, in the place of what a killed predecessor left there.
+
+    Args:
+        path: in a folder that is created, for this user only as well.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh = path.with_suffix(".new")
+        fresh.unlink(missing_ok=True)
+        self.listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.listening.setblocking(False)
+        self.listening.bind(os.fspath(fresh))
+        fresh.chmod(0o600)
+        self.listening.listen()
+        self._file = fresh.stat()
+        fresh.replace(path)  # at once: a predecessor that lives for a moment longer keeps its own
+
+    def remove(self) -> None:
+        """Takes the file away, unless a successor has put its own there."""
+        try:
+            if os.path.samestat(self._path.stat(), self._file):
+                self._path.unlink()
+        except FileNotFoundError:
+            return

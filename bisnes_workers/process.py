@@ -43,6 +43,7 @@ class WorkerProcess(ABC):
         self.registry = CollectorRegistry()
         self.started_at = datetime.now(UTC)
         self.failed: asyncio.Future[BaseException] | None = None
+        self._at_work = False
         self._tasks: list[asyncio.Task[None]] = []
         self._self = psutil.Process()
 
@@ -88,10 +89,12 @@ class WorkerProcess(ABC):
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         await self.pool.open()
-        server = HealthServer(self.settings, self._labels(), self.ready, self.registry)
+        # Before the work, which may hang: whoever asks then gets no answer, rather than finding nobody to ask.
+        server = HealthServer(self.settings, self._labels(), self._readiness, self.registry)
         self._measure_pool()
-        await self.start()
         await server.start()
+        await self.start()
+        self._at_work = True
         self.run_in_background(self._beat())
         log.info("started", pid=os.getpid())
         told = loop.create_task(stop.wait())
@@ -117,6 +120,9 @@ class WorkerProcess(ABC):
         except (DatabaseAway, TimeoutError) as error:
             log.warning("the heartbeat row stays", error=str(error))
         await self.pool.close()
+
+    async def _readiness(self) -> str | None:
+        return await self.ready() if self._at_work else "starting"
 
     # -- vital signs ----------------------------------------------------------------------------------------------
     def _labels(self) -> dict[str, str | int]:

@@ -2,6 +2,8 @@
 
 Work is announced by nudges (ZeroMQ, from the API after its commit) and found by looking every `relay_poll_s`: a lost
 nudge costs one look. One relay leads, by an advisory lock; a second one stands by.
+
+For its host, leader or not, it also tells circusd which channels to run and copies circusd's journal.
 """
 
 from __future__ import annotations
@@ -17,8 +19,10 @@ from bisnes_core.phone import Lane
 from bisnes_core.settings import Settings
 from bisnes_workers.broker import TicketBroker
 from bisnes_workers.process import WorkerProcess
+from bisnes_workers.process_events import JournalCopier
 from bisnes_workers.tickets import Ticket, Tickets, TicketsAway, confirm_ticket, deliver_ticket, record_ticket
-from db import health, outbox, provider_events, receipts
+from bisnes_workers.wanted import keep_wanted_files
+from db import health, outbox, process_events, provider_events, receipts
 from db.leadership import Leadership
 from db.pool import DatabaseAway
 
@@ -54,8 +58,10 @@ class Relay(WorkerProcess):
         self._redis_away = False
 
     async def start(self) -> None:
-        """Starts the race for the lead."""
+        """Starts the race for the lead, and what every relay does for its host."""
         self.run_in_background(self._lead_for_ever())
+        self.run_in_background(keep_wanted_files(self.pool, self.settings))
+        self.run_in_background(JournalCopier(self.pool, self.settings.process_events_file).run())
 
     async def stop(self) -> None:
         """Nothing to hand back: what was not announced is found by the next relay."""
@@ -162,6 +168,7 @@ class Relay(WorkerProcess):
     async def _forget(self) -> None:
         async with self.pool.connection() as conn:
             await provider_events.forget_events(conn, self.settings.raw_event_retention_s)
+            await process_events.forget_events(conn)
             await health.forget_silent(conn)
 
 

@@ -190,6 +190,12 @@ def configured_channels(conn: Connection) -> list[str]:
     return [row[0] for row in conn.execute("SELECT DISTINCT process_name FROM phone_configs ORDER BY process_name")]
 
 
+async def configured_channels_async(conn: AsyncConnection) -> list[str]:
+    """As `configured_channels`, for workers."""
+    cursor = await conn.execute("SELECT DISTINCT process_name FROM phone_configs ORDER BY process_name")
+    return [row[0] async for row in cursor]
+
+
 def sealed_app_secrets(conn: Connection, channel: str) -> list[str]:
     """Sealed `app_secret`s that phones of a channel bring themselves, each once."""
     rows = conn.execute(

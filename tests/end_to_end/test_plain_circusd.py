@@ -36,6 +36,10 @@ def test_a_plain_circusd_starts_everything_and_stops_it(tmp_path: Path) -> None:
     try:
         url = f"http://127.0.0.1:{ports['3000']}/health/ready"
         eventually(lambda: _status(url) == 200, 60, "the API to be ready")
+        said = [line for line in (tmp_path / "circusd.log").read_text().splitlines() if "policies are off" in line]
+        assert len(said) == 1
+        assert "[WARNING]" in said[0]
+        assert "bisnes-circusd" in said[0]
         family = family_of(child.pid)
         child.send_signal(signal.SIGTERM)
         assert gone(family, 60) == []

@@ -125,6 +125,8 @@ def test_a_demo_prints_lines_that_work_and_a_second_run_is_quick_and_keeps_all(
 ) -> None:
     with up(tmp_path, "--demo") as first:
         first.wait_until_ready()
+        assert re.search(r"^  meta +port \d+ +pid \d+, \d+$", first.output, re.MULTILINE), first.output
+        assert re.search(r"^  loopback +port \d+ +pid \d+$", first.output, re.MULTILINE), first.output
         key, read = first.line("key"), first.line("read")
         status, sent = run_curl(first.line("send"))
         assert status == 202
@@ -204,7 +206,9 @@ def test_detached_it_is_looked_at_and_stopped_by_commands(tmp_path: Path) -> Non
     try:
         assert started.returncode == 0, started.stdout + started.stderr
         status = json.loads(bisnes(tmp_path, "status", "--json").stdout)
-        assert {row["process"] for row in status["processes"] if row["pid"]} >= {"api", "meta", "relay", "events"}
+        states = {row["process"]: (row["state"], bool(row["pid"])) for row in status["processes"]}
+        assert {states[name] for name in ("api", "relay", "events")} == {("online", True)}
+        assert {states[name] for name in ("meta", "loopback")} == {("stopped", False)}, "no phone, no channel"
         family = family_of(status["circusd"])
         again = bisnes(tmp_path, "up", **ports)
         assert again.returncode == 3

@@ -30,6 +30,7 @@ VIOLATIONS = {
     "embedded-knows-settings": ("bisnes_embedded", "db"),
     "programs-are-not-libraries": ("bisnes_workers", "bisnes_embedded"),
     "commands-speak-protocols": ("bisnes_cli", "redis"),
+    "commands-outside-circusd": ("bisnes_supervisor/cli", "bisnes_supervisor.watcher"),
 }
 
 

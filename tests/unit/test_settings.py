@@ -77,6 +77,15 @@ def test_socket_folder_fits_the_kernels_limit_and_differs_per_home(tmp_path: Pat
     assert all(len(str(folder)) <= SOCKET_DIR_MAX_BYTES for folder in folders)
 
 
+def test_every_socket_fits_the_kernels_limit() -> None:
+    home = Path("/srv/bisnes")
+    while len(str(home / "var" / "run")) < SOCKET_DIR_MAX_BYTES:
+        home = home.with_name(home.name + "x")
+    longest = Settings(home=home, process="p" * 20, instance="9999").health_socket
+    assert len(str(longest)) == 107
+    assert len(str(Settings(home=home.with_name(home.name + "x"), process="api", instance="1").health_socket)) < 107
+
+
 def test_pool_follows_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_settings(process="api").pool_size == 20
     assert load_settings(process="relay").pool_size == 4
