@@ -1,4 +1,7 @@
-"""`python -m benchmarks [throughput|ramp|latency]`: figures of the whole gateway, repeated with one command."""
+"""`python -m benchmarks [throughput|ramp|latency|supervision]`: figures, repeated with one command.
+
+All but `supervision`, which has a command line of its own, measure the whole gateway.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from typing import Any
 from benchmarks import latency, report, throughput
 from benchmarks.gateway import measured_gateway
 from benchmarks.latency import Latency
+from benchmarks.supervision import __main__ as supervision
 from benchmarks.throughput import Load, Run
 
 #: Messages of a first load that is not counted: pools grow, statements are prepared, tables get statistics.
@@ -73,6 +77,8 @@ def _latency(options: argparse.Namespace) -> tuple[Sequence[Latency], str]:
 
 def main() -> int:
     """Runs one benchmark. Returns 1 when a message was refused, lost, repeated or out of order."""
+    if sys.argv[1:2] == ["supervision"]:
+        return supervision.main(sys.argv[2:])
     options = _parser().parse_args(sys.argv[1:] or ["throughput"])
     print(f"starting a gateway on {report.machine()}", flush=True)
     runs: Sequence[Run | Latency]

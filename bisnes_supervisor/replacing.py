@@ -13,8 +13,11 @@ from bisnes_supervisor.slot import Slot
 if TYPE_CHECKING:
     from bisnes_supervisor.watcher import Watcher
 
-#: A new process without `wait_ready` is taken for ready when it has lived so long.
+#: A new process without an address of its own is taken for ready when it has lived so long.
 SETTLE_S = 1.0
+
+#: What makes an address a process's own.
+OWN = "$(circus.wid)"
 
 
 class Failed(Exception):
@@ -88,6 +91,9 @@ async def until_ready(watcher: Watcher, process: Process) -> None:
     if policy.wait_ready is not None:
         signs.add(process.ready)
         patience_s = policy.listen_timeout_s
+    if policy.wait_ready is not None and OWN not in policy.wait_ready:
+        # Whoever answers there may be another process: this one must at least have survived its start.
+        await asyncio.wait(signs - {process.ready}, timeout=SETTLE_S, return_when=asyncio.FIRST_COMPLETED)
     await asyncio.wait(signs, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
     interrupted.cancel()
     if process.gone.done() and process.gone.result() in policy.stop_exit_codes:
