@@ -199,8 +199,9 @@ class _Run:
             port = self.ports.get(name)
             where = f"port {port}" if port else ("Unix socket" if name in SERVICES else "")
             click.echo(f"  {name:<10}{where:<13}{f'pid {pids}' if pids else state}")
-        home = self.installation.home
-        click.echo(f"  {'circusd':<23}pid {self.child.pid}\n  data in {home / 'var'}, logs in {self.installation.logs}")
+        home, circusd = self.installation.home, supervisor.process()
+        click.echo(f"  {'circusd':<23}pid {circusd.pid if circusd else 'unknown'}")
+        click.echo(f"  data in {home / 'var'}, logs in {self.installation.logs}")
 
     def show_commands(self, took_s: float, *, detached: bool) -> None:
         """Tells how to look and how to stop."""

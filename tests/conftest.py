@@ -19,4 +19,4 @@ def _no_settings_from_the_shell() -> Iterator[None]:
         yield
 
 
-pytest_plugins = ["tests.fixtures.stores", "tests.fixtures.api"]
+pytest_plugins = ["tests.fixtures.stores", "tests.fixtures.api", "tests.fixtures.circusd"]

@@ -30,12 +30,12 @@ class Part(NamedTuple):
 PARTS = {
     "respawn": Part(
         "a child is killed, until its successor runs",
-        lambda folder, quick: respawn.measure(folder, 5 if quick else 25),
+        lambda folder, quick: respawn.measure(folder, 4 if quick else 25),
         respawn.tables,
     ),
     "crash": Part(
         "a child that exits at once",
-        lambda folder, quick: crash.measure(folder, 10.0 if quick else 20.0),
+        lambda folder, quick: crash.measure(folder, 8.0 if quick else 20.0),
         crash.tables,
     ),
     "memory": Part(
@@ -50,7 +50,7 @@ PARTS = {
     ),
     "idle": Part(
         "four idle children",
-        lambda folder, quick: idle.measure(folder, 10.0 if quick else 30.0),
+        lambda folder, quick: idle.measure(folder, 8.0 if quick else 30.0),
         idle.tables,
     ),
 }

@@ -64,7 +64,7 @@ def _option(name: str, value: str, *, folds: bool) -> str:
     """One option; where it `folds`, white space at its begin does not matter, so it may begin on the next line."""
     if not _is_writable(value):
         raise Unwritable(f"an ini file cannot hold empty lines, or white space around lines, in {name}")
-    if _COMMENT.search(value) or value.startswith(";") or value == '""':
+    if _COMMENT.search(value) or value.startswith(";") or value.partition("\n")[0] == '""':
         if not folds:
             raise Unwritable(f"an ini file cannot hold {value!r} in {name}")
         value = f"\n{value}"

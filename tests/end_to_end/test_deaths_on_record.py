@@ -43,7 +43,6 @@ def test_a_hang_shows_where_and_ends_that_process_alone(tmp_path: Path) -> None:
     with start_gateway(home, install_hanging_channel(tmp_path / "plug-in"), phones=False) as gateway:
         gateway.add_phone(2, NAME)
         eventually(lambda: gateway.runs(NAME), 20, "the channel to start")
-        eventually(lambda: events_of(gateway, gateway.pids(NAME)[0], "ready"), 10, "circusd to know that it is ready")
         others = {name: gateway.pids(name) for name in ("api", "relay", "events", "postgres", "valkey")}
         [victim] = gateway.pids(NAME)
         message = gateway.send("the first one", phone=2)

@@ -8,11 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+import pytest
 from circus.exc import CallError
 
 from tests.fixtures.circusd import SLEEPER, Circus, circusd, program, watcher
 from tests.fixtures.eventually import eventually
 from tests.fixtures.services import family_of, free_port, gone
+
+#: Begun here, and asked at the end of test_readiness_and_hangs, more than a minute later.
+pytestmark = pytest.mark.usefixtures("clockwork")
 
 #: Takes half a second to end.
 SLOW_TO_END = (
@@ -92,7 +96,7 @@ def test_a_slow_stop_of_one_watcher_keeps_no_other_waiting(tmp_path: Path) -> No
         "while True: signal.pause()\n",
     )
     quick = program(tmp_path, "quick", SLEEPER)
-    ini = watcher("slow", stubborn, "graceful_timeout = 8") + watcher("quick", quick)
+    ini = watcher("slow", stubborn, "graceful_timeout = 4") + watcher("quick", quick)
     with circusd(tmp_path, ini) as circus:
         circus.wait_for_line("slow-out", "up")
         circus.wait_for_line("quick-out", "up")
@@ -104,7 +108,7 @@ def test_a_slow_stop_of_one_watcher_keeps_no_other_waiting(tmp_path: Path) -> No
         circus.do("restart", "quick")
         circus.do("stop", "quick")
         assert circus.state("quick") == "stopped"
-        assert time.monotonic() - asked_at < 6
+        assert time.monotonic() - asked_at < 3.5
         assert circus.state("slow") == "stopping"
 
 
