@@ -62,7 +62,7 @@ class Attendance:
         self._task.cancel()
 
     def _address(self, text: str) -> Address:
-        return parse_address(replace_gnu_args(text, wid=self._process.wid, env=self._process.env))
+        return parse_address(filled_in(self._process, text))
 
     async def _attend(self) -> None:
         asking = []
@@ -110,3 +110,8 @@ class Attendance:
                 if silent_times >= SILENT_TIMES and silence_s >= self._policy.hang_timeout_s:
                     return silence_s
             await asyncio.sleep(max(0.0, asked_at + every_s - time.monotonic()))
+
+
+def filled_in(process: Process, text: str) -> str:
+    """An address of the policy as it is for one process."""
+    return str(replace_gnu_args(text, wid=process.wid, env=process.env))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from circus import logger
 
-from bisnes_supervisor.attendance import Attendance
+from bisnes_supervisor.attendance import Attendance, filled_in
 from bisnes_supervisor.death import Death
 from bisnes_supervisor.process import Process
 from bisnes_supervisor.restarts import History, after_death
@@ -164,7 +164,7 @@ class Instances:
 
     def _on_late(self, process: Process) -> None:
         policy = self._watcher.policy
-        reason = f"not ready within {policy.listen_timeout_s:g} s ({policy.wait_ready})"
+        reason = f"not ready within {policy.listen_timeout_s:g} s ({filled_in(process, policy.wait_ready or '')})"
         self._watcher.journal("not ready", "warning", process, reason=reason)
 
     def _on_proved(self, process: Process) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from bisnes_supervisor.attendance import filled_in
 from bisnes_supervisor.ending import end
 from bisnes_supervisor.process import Process
 from bisnes_supervisor.restarts import History
@@ -103,4 +104,5 @@ async def until_ready(watcher: Watcher, process: Process) -> None:
     if watcher.turns.interrupt.is_set():
         raise Failed("interrupted by another command")
     if not process.ready.done():
-        raise Failed(f"pid {process.pid} was not ready within {patience_s:g} s ({policy.wait_ready})")
+        where = "" if policy.wait_ready is None else f" ({filled_in(process, policy.wait_ready)})"
+        raise Failed(f"pid {process.pid} was not ready within {patience_s:g} s{where}")

@@ -17,6 +17,7 @@ import circus.watcher
 from circus import logger
 
 from bisnes_supervisor import tree
+from bisnes_supervisor.attendance import filled_in
 from bisnes_supervisor.death import Death, exit_code_of, explain
 from bisnes_supervisor.ending import end, end_hung, kill_tree
 from bisnes_supervisor.instances import Instances
@@ -293,7 +294,7 @@ class Watcher(circus.watcher.Watcher):
 
     def on_hung(self, process: Process, silence_s: float) -> None:
         """Called when a process has not answered for too long."""
-        detail = f"no answer from {self.policy.live} for {silence_s:.1f} s"
+        detail = f"no answer from {filled_in(process, self.policy.live or '')} for {silence_s:.1f} s"
         self.journal("hung", "error", process, reason=detail)
         self.turns.begin(end_hung(self, process, detail))
 
