@@ -124,7 +124,7 @@ def test_a_server_whose_supervisor_died_is_replaced(tmp_path: Path) -> None:
     supervisor = subprocess.Popen(
         [sys.executable, "-c", script],
         cwd=tmp_path,
-        env=os.environ | {"BISNES_HOME": str(tmp_path)},
+        env=os.environ | {"BISNES_HOME": str(tmp_path), "BISNES_RUN_DIR": f"{tmp_path}/var/run"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -40,9 +40,10 @@ def test_a_given_secret_is_left_alone(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_folders_of_sockets_and_logs_are_closed_to_others(tmp_path: Path) -> None:
-    (tmp_path / "var/run").mkdir(parents=True, mode=0o755)
-    installation(tmp_path).make_folders()
-    assert (tmp_path / "var/run").stat().st_mode & 0o777 == 0o700
+    run_dir = tmp_path / "run"
+    run_dir.mkdir(mode=0o755)
+    installation(tmp_path, socket_dir=run_dir).make_folders()
+    assert run_dir.stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "logs").stat().st_mode & 0o777 == 0o700
 
 
