@@ -30,7 +30,6 @@ class Process(circus.process.Process):
         ready: done once it has answered that it is ready.
         purpose: why it is being ended, once it is.
         detail: what is to be said of that.
-        members: pids of its tree at the last look, itself included.
         memory_bytes: proportional memory of its tree (resident, where the kernel does not tell).
         shared_ratio: of proportional to resident memory when both were last known.
         cpu_percent: of one processor, by its tree, between the last two looks.
@@ -45,7 +44,6 @@ class Process(circus.process.Process):
         self.attendance: Attendance | None = None
         self.purpose: Cause | None = None
         self.detail = ""
-        self.members: tuple[int, ...] = ()
         self.memory_bytes = 0
         self.shared_ratio = 1.0
         self.cpu_percent = 0.0

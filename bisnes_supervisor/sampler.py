@@ -27,13 +27,11 @@ class Weighing:
     """One tree at one look.
 
     Attributes:
-        members: its pids, root first.
         rss_bytes: the sum of resident memory, shared pages counted in each.
         exact_bytes: proportional memory, where it was asked for and can be had.
         cpu_s: processor time of its living members so far.
     """
 
-    members: tuple[int, ...]
     rss_bytes: int
     exact_bytes: int | None
     cpu_s: float
@@ -81,7 +79,7 @@ def _weighing(
     pids = [pid for top in tops for pid in tree.below(top, children) if pid in members]
     rss_bytes = sum(members[pid].rss_bytes for pid in pids)
     exact_bytes = tree.proportional_bytes(pids) if rss_bytes >= root.weigh_from_bytes else None
-    return Weighing(tuple(pids), rss_bytes, exact_bytes, sum(members[pid].cpu_s for pid in pids))
+    return Weighing(rss_bytes, exact_bytes, sum(members[pid].cpu_s for pid in pids))
 
 
 class Sampler:
@@ -141,7 +139,6 @@ class Sampler:
         self._looked_at = now
 
     def _note(self, process: Process, weighing: Weighing, since_s: float) -> None:
-        process.members = weighing.members
         if weighing.exact_bytes is not None and weighing.rss_bytes:
             process.shared_ratio = weighing.exact_bytes / weighing.rss_bytes
         process.memory_bytes = int(weighing.rss_bytes * process.shared_ratio)

@@ -185,14 +185,17 @@ def delete_phone(conn: Connection, lane: Lane) -> bool:
     return gone.rowcount == 1
 
 
+_CONFIGURED_CHANNELS = "SELECT DISTINCT process_name FROM phone_configs ORDER BY process_name"
+
+
 def configured_channels(conn: Connection) -> list[str]:
     """Channels that have phones."""
-    return [row[0] for row in conn.execute("SELECT DISTINCT process_name FROM phone_configs ORDER BY process_name")]
+    return [row[0] for row in conn.execute(_CONFIGURED_CHANNELS)]
 
 
 async def configured_channels_async(conn: AsyncConnection) -> list[str]:
     """As `configured_channels`, for workers."""
-    cursor = await conn.execute("SELECT DISTINCT process_name FROM phone_configs ORDER BY process_name")
+    cursor = await conn.execute(_CONFIGURED_CHANNELS)
     return [row[0] async for row in cursor]
 
 
