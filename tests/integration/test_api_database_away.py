@@ -13,11 +13,10 @@ import httpx
 import psutil
 import pytest
 
-from bisnes_core.settings import load_settings
 from db.migrate import ensure_schema
 from tests.fixtures.api import Company, running_api, sign
 from tests.fixtures.eventually import eventually
-from tests.fixtures.services import embedded
+from tests.fixtures.services import embedded, settings_at
 
 #: What the API promises.
 PROMISED_S = 2.0
@@ -31,7 +30,7 @@ class Site:
     def __init__(self, home: Path, databases: ExitStack, stack: ExitStack) -> None:
         self._home = home
         self._databases = databases
-        self._settings = load_settings(home=home)
+        self._settings = settings_at(home)
         self.start_postgres()
         self.api = stack.enter_context(running_api(self._settings))
         self.company = self.api.company()
@@ -133,7 +132,7 @@ def test_a_stopped_database_is_answered_503_in_time(site: Site, how: signal.Sign
 
 
 def test_an_api_that_starts_without_a_database_answers_503(tmp_path: Path) -> None:
-    settings = load_settings(home=tmp_path)
+    settings = settings_at(tmp_path)
     with running_api(settings, wait=False) as api:
         eventually(lambda: api.client.get("/health/live", timeout=20).status_code == 200, 20, "the API")
         answer = api.client.get("/health/ready")

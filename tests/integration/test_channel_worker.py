@@ -18,7 +18,7 @@ import pytest
 from bisnes_core.phone import OnUnconfirmed
 from plugins.loopback.ledger import ledger_of
 from tests.fixtures.eventually import eventually
-from tests.fixtures.services import end, running
+from tests.fixtures.services import end, places_of, running
 from tests.fixtures.stores import MakeSender, Sender, Stores
 
 ANA = "60111111111@c.us"
@@ -35,7 +35,7 @@ def start(stores: Stores, tmp_path: Path) -> Iterator[Callable[..., Worker]]:
 
         def run(*role: str, **environment: str) -> Worker:
             command = [sys.executable, "-m", "bisnes_workers", *role]
-            settings = {"BISNES_HOME": str(stores.settings.home), **PACE, **environment}
+            settings = {**places_of(stores.settings), **PACE, **environment}
             return stack.enter_context(running(command, tmp_path / role[-1], settings))
 
         yield run

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from tests.fixtures.eventually import eventually
-from tests.fixtures.services import embedded, until_answered
+from tests.fixtures.services import embedded, places_of, settings_at, until_answered
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to step down")
 
@@ -105,7 +105,7 @@ def test_a_second_gateway_on_the_same_folder_is_refused(tmp_path: Path) -> None:
         second = subprocess.run(
             [sys.executable, "-c", script],
             cwd=tmp_path,
-            env=os.environ | {"BISNES_HOME": str(tmp_path)},
+            env=os.environ | places_of(settings_at(tmp_path)),
             capture_output=True,
             text=True,
             timeout=30,
@@ -124,7 +124,7 @@ def test_a_server_whose_supervisor_died_is_replaced(tmp_path: Path) -> None:
     supervisor = subprocess.Popen(
         [sys.executable, "-c", script],
         cwd=tmp_path,
-        env=os.environ | {"BISNES_HOME": str(tmp_path), "BISNES_RUN_DIR": f"{tmp_path}/var/run"},
+        env=os.environ | places_of(settings_at(tmp_path)),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

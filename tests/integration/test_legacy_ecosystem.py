@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
+from typing import Any
 
 import psutil
 import pytest
@@ -56,6 +57,10 @@ class Apps:
         """The instance that an answer came from: `node` may be a program that starts another."""
         trees = {pid: family_of(pid) for pid in self.circus.pids(name)}
         return next((pid for pid, tree in trees.items() if answering in [one.pid for one in tree]), None)
+
+    def ends(self, name: str, pid: int) -> list[dict[str, Any]]:
+        """What the journal says of the end of a process."""
+        return [event for event in self.circus.events(name, "ended") if event["pid"] == pid]
 
     def complete(self, name: str) -> bool:
         """Whether all instances of an app are ready, and one of them answers."""
@@ -159,12 +164,14 @@ def test_an_app_that_grows_past_its_limit_is_ended_and_the_others_notice_nothing
     with Visitor(apps, others) as visitor:
         grower = apps.get(victim, "/grow")
         owner = apps.owner(victim, grower)
+        assert owner is not None
         eventually(lambda: not psutil.pid_exists(grower), 40, f"the end of the one that grew: {grower}")
+        # What answered may be gone before its parent, the process of the watcher, is.
+        [ended] = eventually(lambda: apps.ends(victim, owner), 20, f"the end of {owner} in the journal")
         eventually(lambda: apps.complete(victim), 30, "its successor")
-    ended = [event for event in apps.circus.events(victim, "ended") if event["pid"] == owner]
-    assert ended[0]["data"]["cause"] in ("memory", "replaced")
-    assert "memory" in ended[0]["data"]["reason"]
-    largest = max(used for _, used in ended[0]["data"]["memory"])
+    assert ended["data"]["cause"] in ("memory", "replaced")
+    assert "memory" in ended["data"]["reason"]
+    largest = max(used for _, used in ended["data"]["memory"])
     assert 0.85 * APPS[victim][1] < largest / 1024**3
     assert apps.pids(*others) == before
     assert visitor.failures == []

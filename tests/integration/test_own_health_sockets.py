@@ -22,7 +22,7 @@ import pytest
 from tests.fixtures.api import Api, running_api
 from tests.fixtures.eventually import eventually
 from tests.fixtures.hanging_channel import HUNG_FILE, NAME, install_hanging_channel
-from tests.fixtures.services import end, running
+from tests.fixtures.services import end, places_of, running
 from tests.fixtures.stores import MakeSender, Stores
 
 
@@ -112,7 +112,7 @@ def _call(url: str) -> None:
 
 
 def test_a_channel_that_hangs_shows_where_on_sigabrt(stores: Stores, make_sender: MakeSender, tmp_path: Path) -> None:
-    environment = {"BISNES_HOME": str(stores.settings.home), "BISNES_INSTANCE": "9"}
+    environment = {**places_of(stores.settings), "BISNES_INSTANCE": "9"}
     environment |= install_hanging_channel(tmp_path / "plug-in")
     (stores.settings.home / HUNG_FILE).unlink(missing_ok=True)
     path = stores.settings.run_dir / f"health-{NAME}-9.sock"
@@ -139,7 +139,7 @@ def test_a_worker_replaces_the_socket_of_a_killed_one_and_leaves_a_successors_al
     stores: Stores, tmp_path: Path
 ) -> None:
     path = stores.settings.run_dir / "health-events-8.sock"
-    environment = {"BISNES_HOME": str(stores.settings.home), "BISNES_INSTANCE": "8"}
+    environment = {**places_of(stores.settings), "BISNES_INSTANCE": "8"}
     command = [sys.executable, "-m", "bisnes_workers", "events"]
 
     def answers(process: subprocess.Popen[bytes]) -> bool:

@@ -14,7 +14,6 @@ from uuid import uuid4
 
 import pytest
 
-from bisnes_core.settings import load_settings
 from bisnes_supervisor import journal
 from bisnes_supervisor.journal import Journal, Severity
 from bisnes_workers.process_events import JournalCopier
@@ -22,7 +21,7 @@ from db import process_events
 from db.migrate import ensure_schema
 from db.pool import AsyncPool
 from tests.fixtures.eventually import eventually
-from tests.fixtures.services import embedded, running
+from tests.fixtures.services import embedded, running, settings_at
 from tests.fixtures.stores import Pool_of, Stores
 
 #: The log of a process as the journal keeps it.
@@ -167,7 +166,7 @@ def test_every_event_is_there_once_after_the_copier_was_killed(stores: Stores, t
 
 
 def test_it_waits_for_a_database_that_is_away(tmp_path: Path) -> None:
-    settings = load_settings(home=tmp_path)
+    settings = settings_at(tmp_path)
     own, path = Stores(settings), settings.process_events_file
     write(path, "api", 10)
 

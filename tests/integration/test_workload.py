@@ -12,10 +12,9 @@ from uuid import uuid4
 
 import psycopg
 
-from bisnes_core.settings import load_settings
 from db.workload import WORKLOAD, Workload, workload
 from tests.fixtures.circusd import SLEEPER, circusd, program, watcher
-from tests.fixtures.services import embedded, until_answered
+from tests.fixtures.services import embedded, settings_at, until_answered
 from tests.fixtures.stores import MakeSender, Pool_of, Stores
 
 
@@ -69,7 +68,7 @@ def nodes_of(plan: Any) -> list[dict[str, Any]]:
 
 
 def test_a_database_without_a_schema_has_no_workload(tmp_path: Path) -> None:
-    settings = load_settings(home=tmp_path)
+    settings = settings_at(tmp_path)
     with embedded("postgres", tmp_path):
         until_answered(lambda: psycopg.connect(settings.database_conninfo).close(), psycopg.OperationalError)
         assert workloads(Stores(settings)) == {}
