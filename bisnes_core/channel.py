@@ -10,16 +10,21 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 from bisnes_core.errors import Unsupported
 from bisnes_core.message import Kind, OutboundMessage
-from bisnes_core.phone import Phone
+from bisnes_core.pace import PaceRule
+from bisnes_core.phone import Lane, Phone
 from bisnes_core.retry import RetryRule
+from bisnes_core.session import Session, SessionHost
 from bisnes_core.settings import Settings
 from bisnes_core.status import Status
 
@@ -97,7 +102,46 @@ class Ignored:
     word: str
 
 
-Parsed = Receipt | Inbound | Quarantined | Ignored
+class Change(StrEnum):
+    """What may happen to a message after it was sent, by either side."""
+
+    EDITED = "edited"
+    REVOKED = "revoked"
+    REACTION = "reaction"
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A message, sent or received, was changed.
+
+    Attributes:
+        provider_message_id: of the message that was changed.
+        change: what happened.
+        text: the new text, or the emoji; `""` takes a reaction back.
+        by: chat id of whoever did it; `""` when we did.
+        at: when.
+    """
+
+    provider_phone_id: str
+    provider_message_id: str
+    change: Change
+    text: str
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SentElsewhere:
+    """A message that the phone's owner sent from the telephone or another device: part of the chat, not of our outbox.
+
+    Attributes:
+        message: as an inbound message; `identities` are the recipient's.
+    """
+
+    message: Inbound
+
+
+Parsed = Receipt | Inbound | Changed | SentElsewhere | Quarantined | Ignored
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +182,8 @@ class ChannelSpec:
             Arguments: kind, normalised chat id, payload.
         provider_phone_id: configuration field with the provider's name of the phone, by which webhooks are routed.
         webhook: its webhook side, if the provider calls us.
+        session: its session side, if it receives over a session of its own; at most one of the two.
+        pace: how fast a phone may send at most, by default; None for as fast as the provider takes it.
         retry: backoff and number of attempts.
     """
 
@@ -149,7 +195,21 @@ class ChannelSpec:
     check: Callable[[Kind, str, Mapping[str, Any]], None]
     provider_phone_id: str | None = None
     webhook: Webhook | None = None
+    session: Session | None = None
+    pace: PaceRule | None = None
     retry: RetryRule = field(default_factory=RetryRule)
+
+    @property
+    def parse(self) -> Callable[[bytes], list[Parsed]] | None:
+        """Takes a stored event apart, whichever way it came; None for a channel that receives nothing."""
+        side = self.webhook or self.session
+        return side.parse if side else None
+
+    def name_phone(self, lane: Lane, config: Mapping[str, Any]) -> str | None:
+        """The provider's name of a phone, by which events find it; a phone with a session is named by its lane."""
+        if self.session:
+            return str(lane)
+        return config.get(self.provider_phone_id) if self.provider_phone_id else None
 
     @property
     def queue(self) -> str:
@@ -212,8 +272,38 @@ class Health:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class LocalFile:
+    """A message's file, on this host for the length of one send.
+
+    Attributes:
+        mime_type: as its source says, else as its name says.
+        name: a file name without folders.
+    """
+
+    path: Path
+    mime_type: str
+    name: str
+    size_bytes: int
+
+
+class Files(Protocol):
+    """Brings a message's file to this host."""
+
+    def local(self, url: str, *, name: str | None = None) -> AbstractAsyncContextManager[LocalFile]:
+        """The file behind an address while the block lasts.
+
+        Raises:
+            Permanent: no address, forbidden, too large, or not there (4xx).
+            Retryable: it could not be had this time.
+        """
+
+
 class ChannelAdapter(ABC):
     """The acting half of a channel; one instance per worker process, used from one event loop."""
+
+    #: Where the bytes of a message's file come from; the worker sets it before `start`.
+    files: Files
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -241,25 +331,22 @@ class ChannelAdapter(ABC):
     async def find_sent(self, phone: Phone, message: OutboundMessage, evidence: Evidence) -> Finding:
         """Tells whether an unconfirmed message left, from the evidence or by asking the provider."""
 
-    async def listen(self, phone: Phone) -> None:
-        """Receives over a session of the channel's own (channels without webhooks)."""
+    async def listen(self, phone: Phone, host: SessionHost) -> None:
+        """Opens a phone's session and holds it until cancelled; then closes it (channels with a session).
+
+        The core calls it while this process, and no other on any host, may open this phone. It returns by itself only
+        when nothing but a person can help: the core calls it again at the next request. What it raises is counted as a
+        crash of this one session, and it is called again after a backoff; `FatalToProcess` ends the process.
+        """
         raise Unsupported("unsupported", "this channel receives by webhook")
 
-    async def backfill(self, phone: Phone, since: datetime) -> None:
-        """Fetches what came in while nobody listened."""
+    async def backfill(self, phone: Phone, since: datetime | None) -> None:
+        """Fetches what came in since an instant, into the host of the running session; None asks for all there is."""
         raise Unsupported("unsupported", "this channel has no history to fetch")
 
     async def fetch_media(self, phone: Phone, media_id: str) -> bytes:
         """Bytes of a received file."""
         raise Unsupported("unsupported", "this channel has no media yet")
-
-    async def pair(self, phone: Phone) -> str:
-        """Starts pairing; answers what a person has to scan or type."""
-        raise Unsupported("unsupported", "phones of this channel are not paired")
-
-    async def logout(self, phone: Phone) -> None:
-        """Ends the phone's session at the provider."""
-        raise Unsupported("unsupported", "phones of this channel have no session")
 
 
 class SyncChannelAdapter(ChannelAdapter):
