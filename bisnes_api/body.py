@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import orjson
@@ -14,6 +16,10 @@ from bisnes_api.runtime import runtime
 
 M = TypeVar("M", bound=BaseModel)
 
+#: Of a body that is too large, so much is read and thrown away, for at most so long.
+DISCARD_MAX_BYTES, DISCARD_STEP_BYTES = 64 * 2**20, 2**16
+DISCARD_S = 2.0
+
 
 def read_bytes(limit_bytes: int) -> bytes:
     """The whole body, exactly as it came.
@@ -25,6 +31,7 @@ def read_bytes(limit_bytes: int) -> bytes:
     """
     announced = request.content_length
     if announced is not None and announced > limit_bytes:
+        _discard()
         raise _too_large(limit_bytes)
     try:
         raw: bytes = request.environ["wsgi.input"].read(limit_bytes + 1)
@@ -33,10 +40,24 @@ def read_bytes(limit_bytes: int) -> bytes:
     except (OSError, ValueError, ParseException) as error:
         raise Problem("bad_request", "The body's chunks are malformed or it broke off.") from error
     if len(raw) > limit_bytes:
+        _discard()
         raise _too_large(limit_bytes)
     if announced is not None and len(raw) < announced:
         raise Problem("bad_request", f"The body broke off after {len(raw)} of {announced} bytes.")
     return raw
+
+
+def _discard() -> None:
+    """Reads the rest of a body that is refused, within bounds.
+
+    Else the connection is closed on a caller who still writes: he may miss the answer, or send his next request into
+    the closing connection.
+    """
+    stream, end = request.environ["wsgi.input"], time.monotonic() + DISCARD_S
+    with suppress(OSError, ValueError, ParseException):  # whatever is wrong with it: it is refused already
+        for _ in range(DISCARD_MAX_BYTES // DISCARD_STEP_BYTES):
+            if not stream.read(DISCARD_STEP_BYTES) or time.monotonic() > end:
+                return
 
 
 def _too_large(limit_bytes: int) -> Problem:

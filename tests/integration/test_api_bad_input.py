@@ -6,6 +6,7 @@ import random
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from typing import Any
 
 import pytest
@@ -276,6 +277,22 @@ def test_bad_input_is_refused_as_documented(api: Api, target: Company, other: Co
         assert document["field"] == bad.field
     assert answer.status_code != 401 or "Bearer" in answer.headers["WWW-Authenticate"]
     assert rows(api) == before
+
+
+def test_a_refused_body_does_not_cost_the_next_request_its_connection(api: Api) -> None:
+    port = int(api.url.rsplit(":", 1)[1])
+    connection = HTTPConnection("127.0.0.1", port, timeout=20)
+    connection.connect()
+    for _ in range(5):
+        connection.request("POST", "/webhooks/meta", b"x" * 12_000_000)
+        refused = connection.getresponse()
+        assert refused.status == 413
+        refused.read()
+    used = connection.sock
+    connection.request("GET", "/health/live")
+    assert connection.getresponse().status == 200
+    assert connection.sock is used, "still the first connection"
+    connection.close()
 
 
 @pytest.mark.parametrize(
