@@ -88,6 +88,7 @@ def test_deleting_all_that_valkey_holds(gateway: Gateway) -> None:
     assert_nothing_lost(gateway, load)
 
 
+@pytest.mark.alone
 def test_without_valkey_the_api_accepts_at_its_usual_latency(gateway: Gateway) -> None:
     away_s = 20
     with Load(gateway, RATE_PER_S / 2, away_s + 8) as load:

@@ -9,10 +9,13 @@ import time
 from dataclasses import dataclass
 
 import aiohttp
+import pytest
 
 from tests.fixtures.eventually import eventually
 from tests.fixtures.gateway import PHONE_NUMBER_ID, Gateway
 from tests.fixtures.load import ledger
+
+pytestmark = pytest.mark.alone
 
 CALLERS = 200
 SINGLES = 40

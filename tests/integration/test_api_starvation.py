@@ -16,6 +16,8 @@ import pytest
 from tests.fixtures.api import Api, Company, running_api
 from tests.fixtures.stores import Stores
 
+pytestmark = pytest.mark.alone
+
 WAITING = 200
 PROBES = 100
 

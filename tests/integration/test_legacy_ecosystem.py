@@ -19,6 +19,8 @@ from tests.fixtures.circusd import Circus
 from tests.fixtures.eventually import eventually
 from tests.fixtures.services import ROOT, family_of, free_port, running
 
+pytestmark = pytest.mark.alone
+
 #: What each of the three apps is here: a server that answers with its pid, and grows on request, fast.
 APP = """
 const held = []

@@ -290,6 +290,7 @@ def test_a_policy_that_cannot_be_obeyed_stops_the_start_and_names_itself(tmp_pat
         assert not (tmp_path / "var/run/circus.sock").exists()
 
 
+@pytest.mark.alone
 def test_two_crash_loops_leave_a_third_watchers_latency_as_it_was(tmp_path: Path) -> None:
     service = Service(tmp_path, READY)
     crasher = program(tmp_path, "crasher", "raise SystemExit(3)\n")

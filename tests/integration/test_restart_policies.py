@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import signal
 import time
 from datetime import datetime
@@ -227,8 +228,9 @@ def test_a_daemon_of_a_living_process_is_left_alone(tmp_path: Path) -> None:
     )
     with circusd(tmp_path, watcher("owner", program(tmp_path, "owner", text))) as circus:
         circus.wait_for_line("owner-out", "up")
-        circus.wait_for_line("owner-out", "daemon")
-        daemon = psutil.Process(int(circus.log("owner-out").split("daemon ")[1].split()[0]))
+        said = eventually(lambda: re.search(r"daemon (\d+)\n", circus.log("owner-out")), 20, "the daemon's pid")
+        assert said
+        daemon = psutil.Process(int(said[1]))
         assert daemon.ppid() == circus.pid
         circus.call("signal", name="owner", signum=int(signal.SIGWINCH))
         # Any death makes circusd look for strays.
@@ -246,6 +248,7 @@ def lives(process: psutil.Process) -> bool:
         return False
 
 
+@pytest.mark.alone
 def test_crash_loops_leave_the_machine_to_others(tmp_path: Path) -> None:
     """Two loops without any delay of their own: a third process comes back at once when it is killed."""
     crasher, sleeper = program(tmp_path, "crasher", CRASHER), program(tmp_path, "sleeper", SLEEPER)

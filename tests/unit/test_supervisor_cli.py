@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket as sockets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from bisnes_supervisor.cli.errors import FAILED, NOT_RUNNING, Refused
 from bisnes_supervisor.cli.logfile import Follower, last_lines, tail
 from bisnes_supervisor.cli.project import LogFile
 from bisnes_supervisor.policy import described, read_policy
+from tests.fixtures.eventually import eventually
 
 
 @pytest.mark.parametrize(
@@ -250,6 +252,12 @@ def peer(folder: Path) -> Iterator[tuple[Supervisor, zmq.Socket[bytes]]]:
         yield Supervisor(endpoint, start="shop up"), socket
     finally:
         socket.close()
+        eventually(lambda: is_deaf(folder / "circus.sock"), 10, "ZeroMQ's own thread to close it")
+
+
+def is_deaf(path: Path) -> bool:
+    with sockets.socket(sockets.AF_UNIX) as trial:
+        return trial.connect_ex(str(path)) != 0
 
 
 def test_silence_is_told_from_absence_and_both_say_what_to_do(tmp_path: Path) -> None:
