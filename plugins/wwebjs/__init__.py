@@ -1,0 +1,1 @@
+"""WhatsApp Web in a real browser: one Chromium per phone, driven over WebDriver BiDi."""
