@@ -21,8 +21,12 @@ COMPANY = "demo"
 #: A made-up number; nothing leaves the machine.
 CHAT = "60123456789"
 
-#: Where the Graph simulator listens unless that port is taken; beside the gateway's own 3000 to 3005.
-SIMULATOR_PORT = 3010
+#: Where the simulators listen unless that port is taken; beside the gateway's own 3000 to 3005.
+SIMULATOR_PORTS = {"graph": 3010, "whatsapp_web": 3011}
+
+#: The phone that has to be paired, and the number of the telephone that `bisnes demo scan` plays.
+SCANNED_PHONE = 2
+TELEPHONE = "60111222333"
 
 #: The simulator takes any number with a token of this form.
 PHONES = (
@@ -32,10 +36,11 @@ PHONES = (
         "config": {"phone_number_id": "100000000000001", "waba_id": "200000000000001", "access_token": "EAAdemo"},
     },
     {"phoneIndex": 1, "connectionType": "loopback", "config": {}},
+    {"phoneIndex": SCANNED_PHONE, "connectionType": "wwebjs", "config": {}},
 )
 
 #: The channels of these phones.
-CHANNELS = ("meta", "loopback")
+CHANNELS = ("meta", "loopback", "wwebjs")
 
 #: From 202 to `delivered` takes a fraction of a second; the first message also waits for its channel to start, which it
 #: does within seconds of the first phone.
@@ -64,6 +69,17 @@ class Demo:
         """Keeps it, readable by its owner only: it holds a key."""
         kept = {name: value for name, value in asdict(self).items() if name != "path"}
         write_private(self.path, json.dumps(kept, indent=2) + "\n")
+
+
+def settings(ports: dict[str, int]) -> dict[str, str]:
+    """Variables with which the channels meet the simulators instead of Meta."""
+    graph, web = (f"http://127.0.0.1:{ports[simulator]}" for simulator in SIMULATOR_PORTS)
+    return {
+        "GRAPH_SIMULATOR_PORT": str(ports["graph"]),
+        "BISNES_META_GRAPH_URL": graph,
+        "WHATSAPP_WEB_SIMULATOR_PORT": str(ports["whatsapp_web"]),
+        "BISNES_WWEBJS_URL": f"{web}/",
+    }
 
 
 def set_up(installation: Installation, demo: Demo) -> Api:

@@ -19,6 +19,7 @@ from bisnes_supervisor.cli.control import Supervisor
 #: Watchers that listen, with the variable that sets their port; as in circus.ini.
 PORT_VARIABLES = {
     "api": "BISNES_API_PORT",
+    "wwebjs": "BISNES_WWEBJS_PORT",
     "meta": "BISNES_META_PORT",
     "relay": "BISNES_RELAY_PORT",
     "events": "BISNES_EVENTS_PORT",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from bisnes_cli import accounts, channels, prepare, processes
+from bisnes_cli import accounts, channels, prepare, processes, telephone
 from bisnes_cli.up import up
 from bisnes_supervisor.cli.main import COMMANDS
 
@@ -35,5 +35,6 @@ for command in (
     accounts.keys,
     accounts.phones,
     channels.channel,
+    telephone.demo,
 ):
     main.add_command(command)

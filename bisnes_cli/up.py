@@ -30,7 +30,7 @@ READY_S = 120.0
 CHANNELS_S = 15.0
 
 #: Watchers without a heartbeat of their own.
-SERVICES = ("postgres", "valkey", "graph")
+SERVICES = ("postgres", "valkey", *demo_company.SIMULATOR_PORTS)
 
 
 @click.command()
@@ -56,10 +56,7 @@ def up(demo: bool, detach: bool) -> None:
     ports = _choose_ports(installation, kept)
     environment |= {PORT_VARIABLES[watcher]: str(port) for watcher, port in ports.items() if watcher in PORT_VARIABLES}
     if kept is not None:
-        environment |= {
-            "GRAPH_SIMULATOR_PORT": str(ports["graph"]),
-            "BISNES_META_GRAPH_URL": f"http://127.0.0.1:{ports['graph']}",
-        }
+        environment |= demo_company.settings(ports)
         kept.ports = ports
         kept.save()
     installation = _with_ports(installation, ports)
@@ -104,7 +101,8 @@ def _choose_ports(installation: Installation, kept: Demo | None) -> dict[str, in
                 f"Port {wanted} of `{watcher}` is in use: stop what uses it, or set {variable} to another port."
             )
     if kept is not None:
-        ports["graph"] = _nearby("graph", demo_company.SIMULATOR_PORT, kept, set(ports.values()))
+        for simulator, port in demo_company.SIMULATOR_PORTS.items():
+            ports[simulator] = _nearby(simulator, port, kept, set(ports.values()))
     return ports
 
 
@@ -198,9 +196,9 @@ class _Run:
             pids = ", ".join(map(str, supervisor.pids(name))) if state != "stopped" else ""
             port = self.ports.get(name)
             where = f"port {port}" if port else ("Unix socket" if name in SERVICES else "")
-            click.echo(f"  {name:<10}{where:<13}{f'pid {pids}' if pids else state}")
+            click.echo(f"  {name:<14}{where:<13}{f'pid {pids}' if pids else state}")
         home, circusd = self.installation.home, supervisor.process()
-        click.echo(f"  {'circusd':<23}pid {circusd.pid if circusd else 'unknown'}")
+        click.echo(f"  {'circusd':<27}pid {circusd.pid if circusd else 'unknown'}")
         click.echo(f"  data in {home / 'var'}, logs in {self.installation.logs}")
 
     def show_commands(self, took_s: float, *, detached: bool) -> None:
@@ -261,11 +259,13 @@ def _prepare_demo(run: _Run, kept: Demo) -> str:
     message_id = demo_company.send_first_message(api)
     click.echo("the simulated WhatsApp has delivered it")
     run.wait_for_channels(demo_company.CHANNELS)
-    url, company = run.installation.api_url, demo_company.COMPANY
+    url, company, scanned = run.installation.api_url, demo_company.COMPANY, demo_company.SCANNED_PHONE
     authorization = f"-H 'Authorization: Bearer {kept.key}'"
     return (
         f"key     {kept.key}\n"
         f"send    curl -X POST {url}/api/v2/messages/text/{company}/{demo_company.CHAT} {authorization} "
         "-H 'Content-Type: application/json' -d '{\"message\": \"Hello\"}'\n"
-        f"read    curl {url}/api/v2/messages/{company}/{message_id} {authorization}"
+        f"read    curl {url}/api/v2/messages/{company}/{message_id} {authorization}\n"
+        f"scan    {_program('bisnes')} demo scan   # pairs phone {scanned}, on WhatsApp Web; its QR:\n"
+        f"qr      curl '{url}/api/v2/phones/{company}/{scanned}/qr?format=png' {authorization} -o qr.png"
     )

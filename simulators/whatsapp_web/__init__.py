@@ -1,0 +1,1 @@
+"""A simulated WhatsApp Web: a page with WhatsApp's module registry, and the server behind it."""
