@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -19,8 +19,10 @@ from bisnes_core.channel import ChannelSpec
 from bisnes_core.errors import Permanent, Unsupported
 from bisnes_core.ids import new_id
 from bisnes_core.message import Kind
+from bisnes_core.payload import check_payload
 from bisnes_core.phone import Lane
 from bisnes_core.routing import InvalidChat, normalise_chat
+from bisnes_core.session import NEEDS_PERSON, PhoneState
 from db import messages
 from db.messages import Earlier, NewMessage, Progress
 from db.phones import PhoneRow
@@ -28,17 +30,22 @@ from db.phones import PhoneRow
 #: Priorities of `db.messages`: lower leaves first within a lane.
 PRIORITIES = {"interactive": 0, "bulk": 5}
 #: States of a phone in which nothing leaves until a person has acted; what is accepted waits.
-NOT_CONNECTED = frozenset({"auth_required", "session_lost", "pending", "qr", "pairing_code", "disconnected"})
+NOT_CONNECTED = frozenset(
+    {"auth_required", "session_lost", "pending"}
+    | {state.value for state in NEEDS_PERSON | {PhoneState.DISCONNECTED, PhoneState.ERROR, PhoneState.CONFLICT}}
+)
 #: The channel of phones without a row: most phones of the legacy server (legacy-compat §1).
 ROWLESS_CHANNEL = "wwebjs"
-
-#: Payload fields with the name that the caller knows them by.
-_FIELDS = {"text": "message", "reply_to": "quotedMessageId", "preview_url": "previewUrl", "emoji": "reaction"}
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A message that a caller wants sent; `data` is the JSON it came from, for the idempotency key."""
+    """A message that a caller wants sent.
+
+    Attributes:
+        data: the JSON it came from, for the idempotency key.
+        fields: payload fields with the name that the caller knows them by.
+    """
 
     company_id: str
     phone_index: int
@@ -49,6 +56,7 @@ class Draft:
     content: str | None = None
     author: str = ""
     priority: str = "interactive"
+    fields: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_chat(raw: str) -> str:
@@ -139,14 +147,24 @@ def _check(spec: ChannelSpec, draft: Draft) -> None:
     if draft.kind not in spec.kinds:
         raise Problem("kind_unsupported", f"The channel {spec.name!r} cannot send {draft.kind.value!r}.")
     try:
+        check_payload(draft.kind, draft.payload)
         spec.check(draft.kind, draft.chat_id, draft.payload)
     except Unsupported as error:
         raise Problem("kind_unsupported", f"{error.detail or error.code}.") from error
     except Permanent as error:
         code = error.code if error.code in ("over_limit", "invalid_field") else "invalid_field"
-        # The channel's sentence begins with the field that it is about.
-        field = _FIELDS.get(error.detail.partition(" ")[0])
-        raise Problem(code, f"{error.detail or error.code}.", field=field, channelCode=error.code) from error
+        name, detail = _for_caller(draft, error.detail or error.code)
+        raise Problem(code, f"{detail}.", field=name, channelCode=error.code) from error
+
+
+def _for_caller(draft: Draft, detail: str) -> tuple[str | None, str]:
+    """The field that a sentence about a payload begins with (or None), and the sentence, in the caller's words."""
+    subject, _, rest = detail.partition(" ")
+    head, dot, place = subject.partition(".")
+    if head not in draft.fields:
+        return None, detail
+    name = f"{draft.fields[head]}{dot}{place}"
+    return name, f"{name} {rest}"
 
 
 # -- answers ----------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from flask import Flask, Response, request
 from flask.json.provider import JSONProvider
 from werkzeug.exceptions import HTTPException
 
-from bisnes_api import decisions, health, messages, phones, webhooks
+from bisnes_api import bots, decisions, health, messages, phones, sessions, webhooks
 from bisnes_api.documents import add_documents
 from bisnes_api.problem import Problem, database_away
 from bisnes_api.runtime import Runtime
@@ -44,7 +44,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.merge_slashes = False
     run = Runtime(settings)
     app.extensions["bisnes"] = run
-    for module in (messages, decisions, phones, webhooks, health):
+    for module in (messages, decisions, phones, sessions, bots, webhooks, health):
         app.register_blueprint(module.blueprint)
     add_documents(app)
     _handle_errors(app)

@@ -1,4 +1,4 @@
-"""Endpoints of messages: send text, react, mark read, look up, list."""
+"""Endpoints of messages: send every kind (see `kinds`), look up, list."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from flask import Blueprint, Response, request
 from pydantic import BaseModel
 
 from bisnes_api.accept import Draft, accept, read_chat
-from bisnes_api.body import check, read_model
+from bisnes_api.body import check, read_json
 from bisnes_api.documents import SendHeaders, documented
+from bisnes_api.kinds import FORMS, Form, SendBody
 from bisnes_api.problem import Problem
 from bisnes_api.runtime import Runtime, runtime
 from bisnes_api.schemas import (
@@ -20,10 +21,7 @@ from bisnes_api.schemas import (
     MessageAnswer,
     MessagePage,
     PageQuery,
-    ReactionBody,
-    ReadBody,
     SentAnswer,
-    TextBody,
 )
 from bisnes_core.ids import parse_id
 from bisnes_core.message import Kind
@@ -44,74 +42,79 @@ _SEND_PROBLEMS = (
 )
 
 
-@blueprint.post("/api/v2/messages/text/<company_id>/<chat_id>")
-@documented("sendText", _TAG, _SENT, problems=_SEND_PROBLEMS, body=TextBody, headers=SendHeaders)
-def send_text(company_id: str, chat_id: str) -> Response:
-    """Send a text message."""
+# -- sending ----------------------------------------------------------------------------------------------------------
+def _send(form: Form, company_id: str, chat_id: str | None, message_id: str | None) -> Response:
+    """Sends a message of any kind."""
     run = runtime()
     run.gate.admit(company_id, "send")
-    body, data = read_model(TextBody)
-    payload: dict[str, Any] = {"text": body.message}
-    if body.quoted_message_id:
-        payload["reply_to"] = _provider_id(run, company_id, body.quoted_message_id)
-    if body.preview_url:
-        payload["preview_url"] = True
+    body, data = _read(form)
+    payload = form.payload_of(body)
+    chat = read_chat(chat_id) if chat_id is not None else ""
+    phone_index = getattr(body, "phone_index", 0)
+    if form.names_message:
+        # Whatever the path or the body says besides: exactly this message, by the phone that has it.
+        message = _find(run, company_id, message_id or payload["message_id"])
+        payload |= _about(form, payload, message)
+        phone_index = message.phone_index
+        chat = chat if form.kind is Kind.FORWARD else message.chat_id
+    if "reply_to" in payload:
+        payload["reply_to"] = _provider_id(run, company_id, payload["reply_to"])
     draft = Draft(
         company_id=company_id,
-        phone_index=body.phone_index,
-        chat_id=read_chat(chat_id),
-        kind=Kind.TEXT,
+        phone_index=phone_index,
+        chat_id=chat,
+        kind=form.kind,
         payload=payload,
         data=data,
-        content=body.message,
+        content=form.content(payload),
         author=body.author or "",
         priority=body.priority,
+        fields=form.fields,
     )
     return accept(run, draft)
 
 
-@blueprint.post("/api/messages/react/<company_id>/<path:message_id>")
-@documented(
-    "react",
-    _TAG,
-    _SENT,
-    problems=(*_SEND_PROBLEMS, "message_not_found", "message_not_sent"),
-    body=ReactionBody,
-    headers=SendHeaders,
-)
-def react(company_id: str, message_id: str) -> Response:
-    """React to a message; it is sent by the phone that has the message."""
-    run = runtime()
-    run.gate.admit(company_id, "send")
-    body, data = read_model(ReactionBody)
-    message = _find(run, company_id, message_id)
-    payload = {"message_id": _known_to_provider(message), "emoji": body.emoji}
-    return accept(run, _about(message, Kind.REACTION, payload, data, body.emoji, body.author or ""))
+def _read(form: Form) -> tuple[SendBody, Any]:
+    data = read_json(empty=form.empty)
+    if form.missing and isinstance(data, dict) and not data.get(form.missing[0]):
+        name, code = form.missing
+        raise Problem(code, f"{name} must be an address.", field=name)
+    return check(form.body, data), data
 
 
-@blueprint.post("/api/v2/messages/read/<company_id>/<path:message_id>")
-@documented(
-    "markRead",
-    _TAG,
-    _SENT,
-    problems=(*_SEND_PROBLEMS, "message_not_found", "message_not_sent"),
-    body=ReadBody,
-    headers=SendHeaders,
-)
-def mark_read(company_id: str, message_id: str) -> Response:
-    """Mark a received message, and all before it, as read."""
-    run = runtime()
-    run.gate.admit(company_id, "send")
-    body, data = read_model(ReadBody, empty=True)
-    message = _find(run, company_id, message_id)
-    if message.direction != "inbound":
-        raise Problem("invalid_field", "Only received messages can be marked as read.", field="messageId")
-    payload: dict[str, Any] = {"message_id": _known_to_provider(message)}
-    if body.typing:
-        payload["typing"] = True
-    return accept(run, _about(message, Kind.READ, payload, data))
+def _about(form: Form, payload: Mapping[str, Any], message: Message) -> dict[str, Any]:
+    """What a payload gains from the message that it names.
+
+    Raises:
+        Problem: when it cannot be done with this message.
+    """
+    if form.direction and message.direction != form.direction:
+        raise Problem("invalid_field", f"The message must be {form.direction}.", field="messageId")
+    known: dict[str, Any] = {"message_id": _known_to_provider(message)}
+    if form.kind is Kind.DELETE:
+        known |= {"for_everyone": payload["for_everyone"] and message.direction == "outbound"}
+    return known
 
 
+def _add_endpoint(form: Form) -> None:
+    def send(company_id: str, chat_id: str | None = None, message_id: str | None = None) -> Response:
+        return _send(form, company_id, chat_id, message_id)
+
+    send.__name__, send.__doc__ = form.name, form.summary
+    problems = [*_SEND_PROBLEMS]
+    if form.names_message:
+        problems += ["message_not_found", "message_not_sent"]
+    if form.missing:
+        problems += [form.missing[1]]
+    documents = documented(form.name, _TAG, _SENT, problems=problems, body=form.body, headers=SendHeaders)
+    blueprint.add_url_rule(form.rule, view_func=documents(send), methods=[form.method])
+
+
+for _form in FORMS:
+    _add_endpoint(_form)
+
+
+# -- reading ----------------------------------------------------------------------------------------------------------
 @blueprint.get("/api/v2/messages/<company_id>/<path:message_id>")
 @documented("getMessage", _TAG, {200: (MessageAnswer, "The message.")}, problems=("message_not_found",))
 def get_message(company_id: str, message_id: str) -> Response:
@@ -172,13 +175,6 @@ def _provider_id(run: Runtime, company_id: str, message_id: str) -> str:
         raise Problem("invalid_field", problem.detail, field="quotedMessageId") from None
 
 
-def _about(
-    message: Message, kind: Kind, payload: dict[str, Any], data: Any, content: str | None = None, author: str = ""
-) -> Draft:
-    """A draft that belongs to an existing message: same phone, same chat."""
-    return Draft(message.company_id, message.phone_index, message.chat_id, kind, payload, data, content, author)
-
-
 def _json(data: dict[str, Any]) -> Response:
     return Response(orjson.dumps(data), 200, content_type="application/json")
 
@@ -209,5 +205,9 @@ def as_answer(message: Message) -> dict[str, Any]:
         "deliveredAt": _instant(message.delivered_at),
         "readAt": _instant(message.read_at),
         "failedAt": _instant(message.failed_at),
+        "sentElsewhere": message.elsewhere,
+        "editedAt": _instant(message.edited_at),
+        "revokedAt": _instant(message.revoked_at),
+        "reaction": message.reaction,
         "trace": list(message.attempt_log),
     }

@@ -20,6 +20,7 @@ from bisnes_api.schemas import PHONE_INDEX_MAX, Done, NewPhoneBody, OnePhone, Ph
 from bisnes_core.channel import ChannelSpec, UnknownChannel, spec_for
 from bisnes_core.phone import Lane, OnUnconfirmed
 from bisnes_core.sealing import BadSeal
+from bisnes_core.session import PhoneState
 from db import phones
 from db.idempotency import KeptAnswer
 from db.phones import NewPhone, PhoneExists, PhoneRow
@@ -79,9 +80,9 @@ def get(company_id: str, phone_index: str) -> Response:
     """One phone."""
     run = runtime()
     run.gate.admit(company_id, "phones")
-    lane = _lane(company_id, phone_index)
+    lane = lane_of_path(company_id, phone_index)
     with run.pool.connection() as conn:
-        row = _found(phones.find_phone(conn, lane), lane)
+        row = found(phones.find_phone(conn, lane), lane)
     return _json({"success": True, "phone": _as_answer(run, row)})
 
 
@@ -97,16 +98,16 @@ def replace(company_id: str, phone_index: str) -> Response:
     """Replace a phone's configuration; lifts its pauses."""
     run = runtime()
     run.gate.admit(company_id, "phones")
-    lane = _lane(company_id, phone_index)
+    lane = lane_of_path(company_id, phone_index)
     body, _ = read_model(PhoneBody)
     with run.pool.connection() as conn, conn.transaction():
-        old = _found(phones.find_phone(conn, lane), lane)
+        old = found(phones.find_phone(conn, lane), lane)
         new = _new_phone(lane, _judge(run, body, old), body)
         try:
             phones.update_phone(conn, new, run.sealer)
         except PhoneExists as error:
             raise _exists(error) from error
-        row = _found(phones.find_phone(conn, lane), lane)
+        row = found(phones.find_phone(conn, lane), lane)
     _forget(run, row)
     return _json({"success": True, "phone": _as_answer(run, row)})
 
@@ -122,9 +123,9 @@ def remove(company_id: str, phone_index: str) -> Response:
     """Remove a phone; its unsent messages fail with `phone_removed`."""
     run = runtime()
     run.gate.admit(company_id, "phones")
-    lane = _lane(company_id, phone_index)
+    lane = lane_of_path(company_id, phone_index)
     with run.pool.connection() as conn, conn.transaction():
-        row = _found(phones.find_phone(conn, lane), lane)
+        row = found(phones.find_phone(conn, lane), lane)
         phones.delete_phone(conn, lane)
     _forget(run, row)
     return _json({"success": True})
@@ -196,9 +197,10 @@ def _new_phone(lane: Lane, judged: _Judged, body: PhoneBody) -> NewPhone:
         channel=spec.name,
         config=judged.config,
         secrets=judged.secrets,
-        provider_phone_id=judged.config.get(spec.provider_phone_id) if spec.provider_phone_id else None,
+        provider_phone_id=spec.name_phone(lane, judged.config),
         on_unconfirmed=OnUnconfirmed(body.on_unconfirmed),
         display_phone_number=judged.config.get("display_phone_number"),
+        status=PhoneState.INITIALIZING if spec.session else "ready",
     )
 
 
@@ -207,11 +209,16 @@ def _store_new(run: Runtime, conn: Connection, lane: Lane, body: NewPhoneBody) -
         phones.create_phone(conn, _new_phone(lane, _judge(run, body, None), body), run.sealer)
     except PhoneExists as error:
         raise _exists(error) from error
-    return _found(phones.find_phone(conn, lane), lane)
+    return found(phones.find_phone(conn, lane), lane)
 
 
 # -- parts ------------------------------------------------------------------------------------------------------------
-def _lane(company_id: str, phone_index: str) -> Lane:
+def lane_of_path(company_id: str, phone_index: str) -> Lane:
+    """The phone that a path names.
+
+    Raises:
+        Problem: `phone_not_found` when it can be none.
+    """
     if not (phone_index.isascii() and phone_index.isdigit() and len(phone_index) <= 10):
         raise Problem("phone_not_found", "A phone index is a number from 0.", field="phoneIndex")
     index = int(phone_index)
@@ -220,7 +227,12 @@ def _lane(company_id: str, phone_index: str) -> Lane:
     return Lane(company_id, index)
 
 
-def _found(row: PhoneRow | None, lane: Lane) -> PhoneRow:
+def found(row: PhoneRow | None, lane: Lane) -> PhoneRow:
+    """A phone that has to be there.
+
+    Raises:
+        Problem: `phone_not_found`.
+    """
     if row is None:
         raise Problem("phone_not_found", f"The company has no phone {lane.phone_index}.", field="phoneIndex")
     return row

@@ -17,6 +17,8 @@ CONTENT_TYPE = "application/problem+json"
 PROBLEMS: Mapping[str, tuple[int, str]] = {
     "malformed_json": (400, "The body is not JSON"),
     "bad_request": (400, "The request cannot be understood"),
+    # Legacy callers of audio know this one by its words (legacy-compat §2.3).
+    "audio_url_missing": (400, "No audio URL provided"),
     "key_missing": (401, "An API key is needed"),
     "key_unknown": (401, "The API key is unknown or revoked"),
     "scope_missing": (403, "The API key does not allow this"),
@@ -26,10 +28,12 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "company_not_found": (404, "There is no such company"),
     "phone_not_found": (404, "The company has no such phone"),
     "message_not_found": (404, "The company has no such message"),
+    "no_qr": (404, "There is no QR to scan at this moment"),
     "method_not_allowed": (405, "This method is not offered here"),
     "request_timeout": (408, "The request came too slowly"),
     "phone_not_connected": (409, "The phone cannot send until somebody has mended it"),
     "phone_exists": (409, "The phone is there already"),
+    "no_session": (409, "The phone holds no session"),
     "message_not_sent": (409, "The message has no provider id yet"),
     "message_not_open": (409, "The message's state does not allow that"),
     "body_too_large": (413, "The body is too large"),
@@ -44,6 +48,7 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "send_failed": (502, "The message was accepted but could not be sent"),
     "database_away": (503, "The database does not answer"),
     "secrets_unavailable": (503, "Secrets cannot be stored or read here"),
+    "no_pairing_code": (504, "The phone has not shown a pairing code in time"),
 }
 
 #: Seconds after which a caller may come back when the database is away.

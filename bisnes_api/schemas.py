@@ -32,51 +32,6 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
 
-class _Send(_Body):
-    phone_index: PhoneIndex = Field(
-        0,
-        validation_alias=AliasChoices("phoneIndex", "specificPhoneIndex"),
-        description='Which of the company\'s phones sends. A number or numeric string; null and "" mean 0.',
-    )
-    author: Name | None = Field(
-        None, validation_alias=AliasChoices("userName"), description="Who of the staff sends; stored as the author."
-    )
-    priority: Literal["interactive", "bulk"] = Field(
-        "interactive", description="`bulk` leaves after everything interactive of the same phone."
-    )
-
-
-class TextBody(_Send):
-    """A text message."""
-
-    message: str = Field(min_length=1, description="The text; its greatest length is the channel's (Meta: 4,096).")
-    quoted_message_id: Name | None = Field(
-        None,
-        validation_alias=AliasChoices("quotedMessageId"),
-        description="Message to quote: our id or the provider's.",
-    )
-    preview_url: bool = Field(
-        False, validation_alias=AliasChoices("previewUrl"), description="Whether the first link is shown as a preview."
-    )
-
-
-class ReactionBody(_Body):
-    """A reaction to a message."""
-
-    emoji: str = Field(
-        max_length=NAME_MAX_CHARACTERS,
-        validation_alias=AliasChoices("reaction", "emoji"),
-        description="One emoji; empty takes the reaction back.",
-    )
-    author: Name | None = Field(None, validation_alias=AliasChoices("userName"), description="Who of the staff reacts.")
-
-
-class ReadBody(_Body):
-    """Marking a received message as read."""
-
-    typing: bool = Field(False, description="Also shows the typing sign for a while.")
-
-
 class Accepted(BaseModel):
     """The message is stored and on its way."""
 
@@ -118,6 +73,10 @@ class MessageAnswer(BaseModel):
     deliveredAt: datetime | None  # noqa: N815
     readAt: datetime | None  # noqa: N815
     failedAt: datetime | None  # noqa: N815
+    sentElsewhere: bool = Field(description="Sent from the telephone or another device, not through us.")  # noqa: N815
+    editedAt: datetime | None  # noqa: N815
+    revokedAt: datetime | None  # noqa: N815
+    reaction: str | None = Field(description="The emoji that it bears.")
     trace: list[dict[str, Any]] = Field(description="What each attempt met, without secrets.")
 
 

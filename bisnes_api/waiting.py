@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from typing import TypeVar
 from uuid import UUID
 
 import structlog
@@ -22,8 +23,12 @@ from db.pool import DatabaseAway
 
 #: Pause between two looks: what waiting adds to the latency of an answer, against one cheap statement.
 LOOK_EVERY_S = 0.03
+#: The same for what people wait for, each with a statement of their own.
+LOOK_FOR_ONE_EVERY_S = 0.25
 #: Pause after the database did not answer; the messages are stored, so there is no hurry.
 AWAY_PAUSE_S = 0.5
+
+T = TypeVar("T")
 
 _WAIT = re.compile(r"wait\s*=\s*\"?(\d{1,9})\"?", re.IGNORECASE)
 
@@ -121,6 +126,17 @@ class WaitingRoom:
         with self._guard:
             self._waiters.discard(waiter)
         return waiter.progress
+
+    def look_until(self, look: Callable[[], T | None], wait_s: float) -> T | None:
+        """Looks again and again until there is something; None when the time ran out. Only with a place taken."""
+        end = time.monotonic() + wait_s
+        while (found := look()) is None:
+            left_s = end - time.monotonic()
+            if left_s <= 0 or self._closed:
+                return None
+            with self._guard:
+                self._guard.wait_for(lambda: self._closed, min(left_s, LOOK_FOR_ONE_EVERY_S))
+        return found
 
     def _dismiss(self) -> None:
         with self._guard:

@@ -8,7 +8,7 @@ the session, keeps it alive and says honestly how it stands.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Protocol
@@ -68,8 +68,8 @@ class SessionNews:
 
     state: PhoneState
     detail: str = ""
-    qr: str | None = None
-    pairing_code: str | None = None
+    qr: str | None = field(default=None, repr=False)
+    pairing_code: str | None = field(default=None, repr=False)
     phone_number: str | None = None
     build: str | None = None
     restricted_until: datetime | None = None

@@ -103,11 +103,58 @@ class Settings(BaseSettings):
 
     # -- channels -----------------------------------------------------------------------------------------------------
     channels: Annotated[tuple[str, ...], NoDecode] = Field(
-        ("meta", "loopback"), description="Allow-list of channel plug-ins, comma separated."
+        ("meta", "wwebjs", "loopback"), description="Allow-list of channel plug-ins, comma separated."
     )
     meta_graph_url: str = Field("https://graph.facebook.com", description="Base of Meta's Graph API.")
     meta_360dialog_url: str = Field("https://waba-v2.360dialog.io", description="Base of 360dialog's API.")
     meta_graph_version: str = Field("v25.0", description="Graph version; v25.0 is served until 2028-07-29.")
+
+    # -- WhatsApp Web (`wwebjs`) --------------------------------------------------------------------------------------
+    wwebjs_url: str = Field("https://web.whatsapp.com", description="Address of WhatsApp Web.")
+    wwebjs_profiles: Path | None = Field(
+        None, description="Folder of the browser profiles, one per phone: they hold the logins. Default: var/wwebjs."
+    )
+    wwebjs_browser: str | None = Field(
+        None,
+        validation_alias=_names("BISNES_WWEBJS_BROWSER", "CHROME_PATH"),
+        description="Chromium. Default: the one on PATH, `chromium-headless-shell` first: it takes half the memory.",
+    )
+    wwebjs_driver: str | None = Field(None, description="chromedriver of the same major. Default: the one on PATH.")
+    wwebjs_browser_download: bool = Field(
+        False, description="Let Selenium Manager download a browser (some 200 MiB) where there is none."
+    )
+    wwebjs_browser_arguments: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Further arguments for Chromium, separated by spaces."
+    )
+    wwebjs_bundles: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Builds of wa-js, tried in order, comma separated. Default: the one of `wpp-whatsapp`."
+    )
+    wwebjs_bundles_sha256: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="SHA-256 sum of each of them, in the same order; another file is refused."
+    )
+    wwebjs_probe_s: float = Field(15.0, description="Each phone's page is asked for its state this often.")
+    wwebjs_probe_timeout_s: float = Field(
+        5.0, description="A page that does not answer within this, twice in a row, hangs; answers take milliseconds."
+    )
+    wwebjs_load_s: float = Field(60.0, description="From loading the page to its QR code or connection, at most.")
+    wwebjs_sync_s: float = Field(
+        180.0, description="From connected to synchronised, at most; long histories take minutes."
+    )
+    wwebjs_reconnect_s: float = Field(
+        120.0, description="WhatsApp's page reconnects by itself within this, or is reloaded."
+    )
+    wwebjs_ack_s: float = Field(
+        60.0, description="A sent message without WhatsApp's acknowledgement is suspicious after this."
+    )
+    wwebjs_qr_idle_s: float = Field(60.0, description="A QR code that nobody has watched for so long is given up.")
+    wwebjs_memory_soft_bytes: int = Field(
+        1_200_000_000, description="A browser larger than this (proportional set size) is replaced when it is idle."
+    )
+    wwebjs_memory_hard_bytes: int = Field(2_000_000_000, description="A browser larger than this is replaced at once.")
+    wwebjs_memory_total_bytes: int = Field(
+        3_600_000_000, description="All browsers together; below the 4G that circus.ini gives the process."
+    )
+    wwebjs_memory_check_s: float = Field(30.0, description="How often each browser's memory is looked at.")
 
     # -- database -----------------------------------------------------------------------------------------------------
     pool_max: int | None = Field(None, description="Connections of each process, whatever its own setting below says.")
@@ -141,6 +188,19 @@ class Settings(BaseSettings):
     wait_max_s: float = Field(30.0, description="Longest `Prefer: wait`.")
     wait_company_share: float = Field(0.5, description="Share of the waiting places that one company may hold.")
 
+    # -- files of messages -------------------------------------------------------------------------------------------
+    media_max_bytes: int = Field(
+        100_000_000, description="Largest file of a message that is fetched; Meta takes documents up to 100 MB."
+    )
+    media_timeout_s: float = Field(
+        30.0, description="Longest fetch of a file; as in the legacy server. A send of a file may take so much longer."
+    )
+    media_private_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Hosts (`host` or `host:port`, comma separated) that files may be fetched from though they are in "
+        "a private network or on this machine; all others are refused.",
+    )
+
     # -- delivering --------------------------------------------------------------------------------------------------
     deliver_batch: int = Field(100, description="Messages claimed with one ticket; more means fewer statements.")
     deliver_lane_limit: int = Field(128, description="Messages of one lane in flight in one process.")
@@ -167,12 +227,20 @@ class Settings(BaseSettings):
     wanted_poll_s: float = Field(
         1.0, description="How often it is looked which channels have phones: the first one's processes start after it."
     )
+    session_poll_s: float = Field(
+        0.5, description="How often a channel looks which phones' sessions to hold, and what people ask of them."
+    )
+    session_grace_s: float = Field(
+        10.0,
+        description="A process whose database connection broke keeps its sessions open for this long while it tries to "
+        "get their locks back; another one waits longer than that.",
+    )
     graceful_stop_s: float = Field(12.0, description="SIGTERM to exit; longer than one send's deadline.")
     raw_event_retention_s: float = Field(
         7 * 86400.0, description="Raw provider events are kept this long after parsing."
     )
 
-    @field_validator("channels", mode="before")
+    @field_validator("channels", "media_private_hosts", mode="before")
     @classmethod
     def _split_channels(cls, value: object) -> object:
         """`"meta, loopback"` as the environment gives it."""
@@ -214,6 +282,11 @@ class Settings(BaseSettings):
     def wanted_dir(self) -> Path:
         """Folder with one file for each channel that has phones: circusd runs the channels named there."""
         return self.run_dir / "wanted"
+
+    @property
+    def wwebjs_profiles_dir(self) -> Path:
+        """Folder of WhatsApp Web's browser profiles."""
+        return self.wwebjs_profiles or self.home / "var" / "wwebjs"
 
     @property
     def process_events_file(self) -> Path:

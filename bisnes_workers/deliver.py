@@ -16,10 +16,13 @@ import structlog
 
 from bisnes_core.channel import ChannelAdapter, ChannelSpec, Sent
 from bisnes_core.errors import FatalToProcess
+from bisnes_core.message import PAYLOADS, OutboundMessage
 from bisnes_core.phone import Lane, Phone
+from bisnes_core.session import SENDING
 from bisnes_core.settings import Settings
 from bisnes_workers.attempt import outcome_of, try_send
 from bisnes_workers.outcomes import OutcomeWriter, PhonePause
+from bisnes_workers.pace import Pacer, held_outcome
 from bisnes_workers.roster import Roster
 from bisnes_workers.tickets import Turn
 from db import outbox
@@ -45,9 +48,13 @@ class Deliverer:
     stopping: bool = False
     sent: int = 0
     outcomes_by_word: Counter[str] = field(default_factory=Counter)
+    pacer: Pacer = field(init=False)
     _in_flight: dict[UUID, tuple[Lane, int, float]] = field(default_factory=dict)
     _per_lane: Counter[Lane] = field(default_factory=Counter)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.pacer = Pacer(self.spec.pace, self.pool)
 
     async def work_turn(self, lane: Lane, turn: Turn) -> None:
         """Handles one ticket of a lane."""
@@ -62,14 +69,27 @@ class Deliverer:
         room = min(self.settings.deliver_batch, self.settings.deliver_lane_limit - self._per_lane[lane])
         if row.status != "ready":
             room = min(room, 1)  # a stopped phone is tried with a single message
+        paced = self.pacer.rule_of(phone) is not None
+        if paced:
+            room = 0 if self.pacer.is_closed(row) else min(room, 1)
         if room <= 0:
             return 0, False
         async with self.pool.connection() as conn:
             batch = await outbox.claim_lane(conn, lane, limit=room, holder=self.holder, lease_s=self.settings.lease_s)
-        tasks = [self._start(row, phone, claimed) for claimed in batch]
+        free = [claimed for claimed in batch if not (paced and await self._is_held(lane, claimed))]
+        tasks = [self._start(row, phone, claimed) for claimed in free]
         if tasks:
             await asyncio.wait(tasks, timeout=self.settings.deliver_patience_s)
         return len(batch), len(batch) == room
+
+    async def _is_held(self, lane: Lane, claimed: Claimed) -> bool:
+        """Whether a message of a phone with limits has to wait; it is back in its queue then."""
+        hold = await self.pacer.weigh(claimed.message)
+        if hold is None:
+            return False
+        await self.outcomes.write(lane, held_outcome(claimed, hold))
+        self.outcomes_by_word[f"paced:{hold.reason}"] += 1
+        return True
 
     def _start(self, row: PhoneRow, phone: Phone, claimed: Claimed) -> asyncio.Task[None]:
         lane = phone.lane
@@ -83,13 +103,13 @@ class Deliverer:
     async def _attempt(self, row: PhoneRow, phone: Phone, claimed: Claimed) -> None:
         lane, started = phone.lane, time.monotonic()
         try:
-            end = await try_send(self.adapter, phone, claimed, self.settings.deliver_timeout_s)
+            end = await try_send(self.adapter, phone, claimed, self._deadline_s(claimed.message))
             outcome, pause = outcome_of(self.spec, claimed, end, started)
             await self.outcomes.write(lane, outcome, PhonePause(pause, row.configured_at) if pause else None)
             self.outcomes_by_word[type(end).__name__] += 1
             if isinstance(end, Sent):
                 self.sent += 1
-                if row.status != "ready":
+                if row.status != "ready" and not self._says_so_itself(row):
                     await self.roster.mark_ready(lane)
         except FatalToProcess as error:
             # The message stays `sending`; its lease lapses and `find_sent` decides.
@@ -102,6 +122,15 @@ class Deliverer:
             self._per_lane[lane] -= 1
             if not self._per_lane[lane]:
                 del self._per_lane[lane]
+
+    def _deadline_s(self, message: OutboundMessage) -> float:
+        """A message with a file may take as long as its file in addition."""
+        media_s = self.settings.media_timeout_s if "url" in PAYLOADS.get(message.kind, {}) else 0.0
+        return self.settings.deliver_timeout_s + media_s
+
+    def _says_so_itself(self, row: PhoneRow) -> bool:
+        """Whether a phone's session tells its state, and in this one messages leave: a restriction outlives them."""
+        return self.spec.session is not None and row.status in SENDING
 
     async def renew_leases(self) -> None:
         """Keeps the leases of sends that take long; a task that runs for ever."""

@@ -1,4 +1,4 @@
-"""Turns raw provider events into receipts and inbound messages (queue `events`).
+"""Turns raw provider events into receipts, messages and their changes (queue `events`).
 
 A batch of events is locked, parsed and written in one transaction: a worker that dies leaves it as it was. An item that
 cannot be understood or stored is quarantined, its siblings go on.
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from bisnes_core.channel import ChannelSpec, Inbound, Parsed, Quarantined, Receipt
+from bisnes_core.channel import Changed, ChannelSpec, Inbound, Parsed, Quarantined, Receipt, SentElsewhere
 from bisnes_workers.tickets import Turn
 from db import provider_events, receipts
 from db.pool import AsyncConnection, AsyncPool, RefusedData
@@ -57,26 +57,27 @@ class Recorder:
 
     def _parse(self, event: ProviderEvent) -> list[Parsed]:
         spec = self.specs.get(event.channel)
-        if spec is None or spec.webhook is None:
+        if spec is None or spec.parse is None:
             return [Quarantined("channel not enabled", None)]
         try:
-            return spec.webhook.parse(event.body)
+            return spec.parse(event.body)
         except Exception as error:  # the plug-in's boundary: a parser's bug costs this event only
             log.exception("parser raised", channel=event.channel, event_id=event.id)
             return [Quarantined(f"parser raised {type(error).__name__}: {error}", None)]
 
     async def _write(self, conn: AsyncConnection, parsed: list[tuple[ProviderEvent, list[Parsed]]]) -> None:
-        by_channel: dict[str, tuple[list[Receipt], list[Inbound]]] = {}
+        by_channel: dict[str, list[Parsed]] = {}
         for event, items in parsed:
-            news, inbound = by_channel.setdefault(event.channel, ([], []))
-            news += [item for item in items if isinstance(item, Receipt)]
-            inbound += [item for item in items if isinstance(item, Inbound)]
+            by_channel.setdefault(event.channel, []).extend(items)
             if odd := [item for item in items if isinstance(item, Quarantined)]:
                 self.quarantined += len(odd)
                 await provider_events.quarantine(conn, event, odd)
-        for channel, (news, inbound) in by_channel.items():
-            await receipts.apply_receipts(conn, channel, news)
-            await receipts.store_inbound(conn, channel, inbound)
+        for channel, items in by_channel.items():
+            await receipts.store_inbound(conn, channel, [item for item in items if isinstance(item, Inbound)])
+            elsewhere = [item for item in items if isinstance(item, SentElsewhere)]
+            await receipts.store_sent_elsewhere(conn, channel, elsewhere)
+            await receipts.apply_receipts(conn, channel, [item for item in items if isinstance(item, Receipt)])
+            await receipts.apply_changes(conn, channel, [item for item in items if isinstance(item, Changed)])
 
     async def _write_singly(self, conn: AsyncConnection, parsed: list[tuple[ProviderEvent, list[Parsed]]]) -> None:
         for event, items in parsed:

@@ -73,12 +73,16 @@ class Message:
     delivered_at: datetime | None
     read_at: datetime | None
     failed_at: datetime | None
+    elsewhere: bool
+    edited_at: datetime | None
+    revoked_at: datetime | None
+    reaction: str | None
 
 
 _COLUMNS = """
     id, company_id, phone_index, chat_id, direction, message_type AS kind, provider AS channel, content,
     payload, status, held, attempts, external_id, error_code, error, attempt_log, created_at, sent_at, delivered_at,
-    read_at, failed_at"""
+    read_at, failed_at, elsewhere, edited_at, revoked_at, reaction"""
 
 _FIND_OURS = f"SELECT {_COLUMNS} FROM messages WHERE id = %s AND company_id = %s"  # noqa: S608 - our own columns
 _FIND_THEIRS = (
@@ -188,7 +192,8 @@ def retry_message(conn: Connection, message_id: UUID) -> bool:
             "UPDATE messages SET status = 'queued', held = false, due_at = now(), attempts = 0, throttles = 0, "
             "error_code = NULL, error = NULL, failed_at = NULL, "
             "attempt_log = attempt_log || jsonb_build_object('at', now(), 'outcome', 'retried_by_hand') "
-            "WHERE id = %s AND direction = 'outbound' AND (status = 'failed' OR (status = 'unconfirmed' AND held))",
+            "WHERE id = %s AND direction = 'outbound' AND NOT elsewhere "
+            "AND (status = 'failed' OR (status = 'unconfirmed' AND held))",
             (message_id,),
         ).rowcount
         == 1

@@ -219,8 +219,30 @@ async def _write_sent_singly(conn: AsyncConnection, sent: Sequence[Outcome]) -> 
         try:
             taken |= await _write_sent(conn, [outcome])
         except UniqueViolation:
-            taken |= await _write_sent(conn, [replace(outcome, external_id=None)])
+            async with conn.transaction():
+                absorbed = await _absorb(conn, outcome)
+                taken |= await _write_sent(conn, [outcome if absorbed else replace(outcome, external_id=None)])
     return taken
+
+
+_ABSORB = """
+WITH copy AS (
+    DELETE FROM messages e USING messages m
+    WHERE m.id = %(id)s AND m.fence = %(fence)s AND e.company_id = m.company_id AND e.phone_index = m.phone_index
+      AND e.direction = 'outbound' AND e.external_id = %(external_id)s AND e.elsewhere
+    RETURNING e.status, e.sent_at, e.delivered_at, e.read_at, e.receipt_at
+)
+UPDATE messages m
+SET status = copy.status, sent_at = copy.sent_at, delivered_at = copy.delivered_at, read_at = copy.read_at,
+    receipt_at = copy.receipt_at
+FROM copy WHERE m.id = %(id)s
+"""
+
+
+async def _absorb(conn: AsyncConnection, outcome: Outcome) -> bool:
+    """What was taken for a message sent elsewhere is the one that this outcome is about: its news become that one's."""
+    values = {"id": outcome.id, "fence": outcome.fence, "external_id": outcome.external_id}
+    return (await conn.execute(_ABSORB, values)).rowcount == 1
 
 
 # -- what the relay looks for -----------------------------------------------------------------------------------------
@@ -337,7 +359,7 @@ SELECT m.id, m.chat_id, m.message_type, m.payload, m.attempts, m.fence, m.extern
        extract(epoch FROM now() - greatest(m.attempt_at, r.since))::float8, r.since > m.attempt_at, r.backlog,
        coalesce((SELECT s.receipt_at IS NOT NULL FROM messages s
                  WHERE s.company_id = m.company_id AND s.phone_index = m.phone_index AND s.id <> m.id
-                   AND s.sent_at < now() - interval '2 seconds' AND s.message_type <> 'read'
+                   AND s.sent_at < now() - interval '2 seconds' AND s.message_type <> 'read' AND NOT s.elsewhere
                  ORDER BY s.sent_at DESC LIMIT 1), false)
 FROM messages m, receiving r
 WHERE m.company_id = %s AND m.phone_index = %s AND m.status = 'unconfirmed' AND NOT m.held AND m.confirm_at <= now()

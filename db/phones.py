@@ -59,7 +59,7 @@ class PhoneRow:
 
 @dataclass(frozen=True, slots=True)
 class NewPhone:
-    """A phone to be created; `secrets` are plain and sealed here."""
+    """A phone to be created; `secrets` are plain and sealed here, `status` is where it begins."""
 
     company_id: str
     phone_index: int
@@ -70,9 +70,11 @@ class NewPhone:
     provider_phone_id: str | None
     on_unconfirmed: OnUnconfirmed = OnUnconfirmed.RESEND
     display_phone_number: str | None = None
+    status: str = "ready"
 
 
-def _row(row: DictRow) -> PhoneRow:
+def row_of(row: DictRow) -> PhoneRow:
+    """A phone from its row of `phone_configs`."""
     legacy_config = {name: row[column] for name, column in LEGACY_CONFIG.items() if row[column] is not None}
     legacy_sealed = {name: row[column] for name, column in LEGACY_SECRETS.items() if row[column] is not None}
     return PhoneRow(
@@ -103,6 +105,7 @@ def _columns(phone: NewPhone, sealer: Sealer | None) -> dict[str, Any]:
         "connection_type": phone.connection_type,
         "process_name": phone.channel,
         "display_phone_number": phone.display_phone_number,
+        "status": phone.status,
         "provider_phone_id": phone.provider_phone_id,
         "on_unconfirmed": phone.on_unconfirmed.value,
         "config": Jsonb({name: value for name, value in phone.config.items() if name not in LEGACY_CONFIG}),
@@ -113,11 +116,11 @@ def _columns(phone: NewPhone, sealer: Sealer | None) -> dict[str, Any]:
 
 _CREATE = """
 INSERT INTO phone_configs (company_id, phone_index, connection_type, process_name, display_phone_number,
-    provider_phone_id, on_unconfirmed, config, secrets, meta_phone_number_id, meta_waba_id,
+    status, provider_phone_id, on_unconfirmed, config, secrets, meta_phone_number_id, meta_waba_id,
     meta_access_token_encrypted, api_key_encrypted)
 VALUES (%(company_id)s, %(phone_index)s, %(connection_type)s, %(process_name)s, %(display_phone_number)s,
-    %(provider_phone_id)s, %(on_unconfirmed)s, %(config)s, %(secrets)s, %(meta_phone_number_id)s, %(meta_waba_id)s,
-    %(meta_access_token_encrypted)s, %(api_key_encrypted)s)
+    %(status)s, %(provider_phone_id)s, %(on_unconfirmed)s, %(config)s, %(secrets)s, %(meta_phone_number_id)s,
+    %(meta_waba_id)s, %(meta_access_token_encrypted)s, %(api_key_encrypted)s)
 ON CONFLICT DO NOTHING
 """
 
@@ -127,7 +130,7 @@ UPDATE phone_configs SET connection_type = %(connection_type)s, process_name = %
     on_unconfirmed = %(on_unconfirmed)s, config = %(config)s, secrets = %(secrets)s,
     meta_phone_number_id = %(meta_phone_number_id)s, meta_waba_id = %(meta_waba_id)s,
     meta_access_token_encrypted = %(meta_access_token_encrypted)s, api_key_encrypted = %(api_key_encrypted)s,
-    status = 'ready', paused_until = NULL, pause_reason = NULL, updated_at = now()
+    status = %(status)s, paused_until = NULL, pause_reason = NULL, updated_at = now()
 WHERE company_id = %(company_id)s AND phone_index = %(phone_index)s
 """
 
@@ -149,9 +152,16 @@ def update_phone(conn: Connection, phone: NewPhone, sealer: Sealer | None) -> bo
         PhoneExists: when another phone has the same name at the provider; the transaction is then over.
     """
     try:
-        return conn.execute(_UPDATE, _columns(phone, sealer)).rowcount == 1
+        changed = conn.execute(_UPDATE, _columns(phone, sealer)).rowcount == 1
     except UniqueViolation as error:
         raise PhoneExists(f"the number at the provider of phone {phone.phone_index} belongs to another") from error
+    # Limits of its own may have changed: what they hold is weighed anew.
+    conn.execute(
+        "UPDATE messages SET due_at = now() WHERE company_id = %s AND phone_index = %s AND status = 'queued' "
+        "AND due_at > now() AND error_code LIKE 'paced:%%'",
+        (phone.company_id, phone.phone_index),
+    )
+    return changed
 
 
 def find_phone(conn: Connection, lane: Lane) -> PhoneRow | None:
@@ -161,20 +171,26 @@ def find_phone(conn: Connection, lane: Lane) -> PhoneRow | None:
         "SELECT * FROM phone_configs WHERE company_id = %s AND phone_index = %s", (lane.company_id, lane.phone_index)
     )
     row = cursor.fetchone()
-    return _row(row) if row else None
+    return row_of(row) if row else None
 
 
 def list_phones(conn: Connection, company_id: str) -> list[PhoneRow]:
     """A company's phones by index."""
     cursor = conn.cursor(row_factory=dict_row)
     cursor.execute("SELECT * FROM phone_configs WHERE company_id = %s ORDER BY phone_index", (company_id,))
-    return [_row(row) for row in cursor]
+    return [row_of(row) for row in cursor]
 
 
 def delete_phone(conn: Connection, lane: Lane) -> bool:
     """Removes a phone and ends its unsent messages with a reason; call within a transaction. False when unknown."""
     gone = conn.execute(
         "DELETE FROM phone_configs WHERE company_id = %s AND phone_index = %s", (lane.company_id, lane.phone_index)
+    )
+    conn.execute(
+        "DELETE FROM phone_status WHERE company_id = %s AND phone_index = %s", (lane.company_id, str(lane.phone_index))
+    )
+    conn.execute(
+        "DELETE FROM session_requests WHERE company_id = %s AND phone_index = %s", (lane.company_id, lane.phone_index)
     )
     conn.execute(
         "UPDATE messages SET status = 'failed', failed_at = now(), error_code = 'phone_removed', "
@@ -216,7 +232,7 @@ async def load_phone(conn: AsyncConnection, lane: Lane) -> PhoneRow | None:
             (lane.company_id, lane.phone_index),
         )
         row = await cursor.fetchone()
-    return _row(row) if row else None
+    return row_of(row) if row else None
 
 
 async def pause_phone(conn: AsyncConnection, lane: Lane, pause: Pause, configured_at: datetime) -> None:

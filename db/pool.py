@@ -193,11 +193,11 @@ class Pool:
                 # `is`: the connection may have changed hands since the list was made; the new user has a new deadline.
                 if now > deadline and self._in_use.get(token) is use:
                     del self._in_use[token]
-                    _shut_socket(conn)
+                    shut_socket(conn)
 
 
-def _shut_socket(conn: Connection) -> None:
-    """Makes a silent connection fail in the thread that waits for it, without touching libpq from this thread."""
+def shut_socket(conn: Connection | AsyncConnection) -> None:
+    """Makes a silent connection fail where it is waited for, without touching libpq from here."""
     with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(conn.fileno())) as twin:
         twin.shutdown(socket.SHUT_RDWR)
 

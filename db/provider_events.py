@@ -26,6 +26,15 @@ def store_event(conn: Connection, channel: str, body: bytes) -> None:
     conn.execute("INSERT INTO provider_events (channel, body) VALUES (%s, %s)", (channel, body))
 
 
+async def store_events(conn: AsyncConnection, channel: str, bodies: Sequence[bytes]) -> None:
+    """Keeps raw events in their order, all or none."""
+    await conn.execute(
+        "INSERT INTO provider_events (channel, body) "
+        "SELECT %s, o.body FROM unnest(%s::bytea[]) WITH ORDINALITY o (body, n) ORDER BY o.n",
+        (channel, list(bodies)),
+    )
+
+
 async def take_events(conn: AsyncConnection, limit: int) -> list[ProviderEvent]:
     """Locks up to `limit` events that nobody has parsed, the oldest first; they are ours until the transaction ends."""
     async with conn.cursor(row_factory=class_row(ProviderEvent)) as cursor:

@@ -1,7 +1,8 @@
-"""Receipts and inbound messages: news from a provider written to the messages they belong to.
+"""Receipts, inbound messages, changes: news from a provider written to the messages they belong to.
 
 A message is found by our id when the provider gave it back, else by the provider's id; either way only among the
-messages of the phone that the provider names, so that no company can move another's messages.
+messages of the phone that the provider names, so that no company can move another's messages. News of messages that
+are not there yet are kept and matched again.
 """
 
 from __future__ import annotations
@@ -9,17 +10,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from bisnes_core.channel import Inbound, Receipt
+from bisnes_core.channel import Changed, Inbound, Receipt, SentElsewhere
 from bisnes_core.ids import new_id, parse_id
 from bisnes_core.status import Status, after_receipt
 from db.pool import AsyncConnection
 
 #: An unmatched receipt is matched again for this long; the answer of its send is at most one send deadline away.
 UNMATCHED_KEPT_S = 3600.0
+#: An unmatched change is matched again for this long: what was said before may be fetched hours after it.
+CHANGES_KEPT_S = 86400.0
+#: A message sent elsewhere waits at most so long for the outcomes of our own attempts; far above a send's deadline.
+SETTLED_AFTER_S = 60.0
 
 
 @dataclass(slots=True)
@@ -144,7 +150,16 @@ async def _keep_unmatched(conn: AsyncConnection, channel: str, receipts: Iterabl
 
 
 async def match_again(conn: AsyncConnection) -> int:
-    """Applies kept receipts whose message is known by now and forgets those past their time; within a transaction."""
+    """Applies kept news whose message is known by now and forgets those past their time; within a transaction.
+
+    Returns:
+        number of receipts, changes and messages sent elsewhere that found their place.
+    """
+    settled = await _settle_sent(conn)
+    return settled + await _apply_kept_changes(conn) + await _match_receipts_again(conn)
+
+
+async def _match_receipts_again(conn: AsyncConnection) -> int:
     await conn.execute(
         "DELETE FROM unmatched_receipts WHERE created_at < now() - make_interval(secs => %s)", (UNMATCHED_KEPT_S,)
     )
@@ -163,6 +178,7 @@ async def match_again(conn: AsyncConnection) -> int:
     return sum([await apply_receipts(conn, channel, receipts) for channel, receipts in by_channel.items()])
 
 
+# -- received, and sent elsewhere --------------------------------------------------------------------------------------
 async def store_inbound(conn: AsyncConnection, channel: str, messages: Sequence[Inbound]) -> int:
     """Keeps received messages, each exactly once however often the provider repeats it.
 
@@ -185,7 +201,7 @@ async def store_inbound(conn: AsyncConnection, channel: str, messages: Sequence[
                 message.kind,
                 channel,
                 message.text,
-                Jsonb({**message.content, **({"reply_to": message.reply_to} if message.reply_to else {})}),
+                Jsonb(_payload(message)),
                 Jsonb(dict(message.identities)),
                 message.provider_message_id,
                 message.at,
@@ -195,3 +211,128 @@ async def store_inbound(conn: AsyncConnection, channel: str, messages: Sequence[
         )
         stored += cursor.rowcount
     return stored
+
+
+def _payload(message: Inbound) -> dict[str, Any]:
+    return {**message.content, **({"reply_to": message.reply_to} if message.reply_to else {})}
+
+
+async def store_sent_elsewhere(conn: AsyncConnection, channel: str, messages: Sequence[SentElsewhere]) -> int:
+    """Keeps messages that the phone's owner sent from another device, each once; call within a transaction.
+
+    A provider tells of our own messages in the same way, often before their outcome is written. So each waits until no
+    attempt of the phone that began before it is open any more: its id then belongs to a message of ours, or to none.
+
+    Returns:
+        number of new ones that need not wait.
+    """
+    if not messages:
+        return 0
+    async with conn.cursor() as cursor:
+        await cursor.executemany(
+            """
+            INSERT INTO unsettled_sent (id, channel, provider_phone_id, external_id, chat_id, message_type, content,
+                                        payload, identities, sent_at)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
+            """,
+            [
+                (
+                    new_id(),
+                    channel,
+                    message.provider_phone_id,
+                    message.provider_message_id,
+                    message.chat_id,
+                    message.kind,
+                    message.text,
+                    Jsonb(_payload(message)),
+                    Jsonb(dict(message.identities)),
+                    message.at,
+                )
+                for message in (sent.message for sent in messages)
+            ],
+        )
+    return await _settle_sent(conn)
+
+
+# The two kinds of open attempts are asked for one by one, so that each finds its own small index.
+_SETTLE_SENT = """
+WITH settled AS (
+    DELETE FROM unsettled_sent u USING phone_configs p
+    WHERE p.process_name = u.channel AND p.provider_phone_id = u.provider_phone_id
+      AND (u.created_at < now() - make_interval(secs => %s)
+           OR NOT EXISTS (SELECT 1 FROM messages m WHERE m.status = 'sending' AND m.company_id = p.company_id
+                          AND m.phone_index = p.phone_index AND m.attempt_at <= u.created_at)
+          AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.status = 'unconfirmed' AND NOT m.held
+                          AND m.company_id = p.company_id AND m.phone_index = p.phone_index
+                          AND m.attempt_at <= u.created_at))
+    RETURNING p.company_id, p.phone_index, u.*
+)
+INSERT INTO messages (id, company_id, phone_index, chat_id, direction, message_type, provider, content, payload,
+                      identities, status, external_id, sent_at, elsewhere)
+SELECT id, company_id, phone_index, chat_id, 'outbound', message_type, channel, content, payload, identities, 'sent',
+       external_id, sent_at, true
+FROM settled ORDER BY sent_at, id
+ON CONFLICT (company_id, phone_index, direction, external_id) WHERE external_id IS NOT NULL DO NOTHING
+"""
+
+
+async def _settle_sent(conn: AsyncConnection) -> int:
+    await conn.execute(
+        "DELETE FROM unsettled_sent WHERE created_at < now() - make_interval(secs => %s)", (UNMATCHED_KEPT_S,)
+    )
+    cursor = await conn.execute(_SETTLE_SENT, (SETTLED_AFTER_S,))
+    return cursor.rowcount
+
+
+# -- changes ----------------------------------------------------------------------------------------------------------
+async def apply_changes(conn: AsyncConnection, channel: str, changes: Sequence[Changed]) -> int:
+    """Edits, revokes and reacts as the provider says; call within a transaction, after what was received is stored.
+
+    The newest edit and the newest reaction stay, in whatever order they come. Nothing here moves a message's status.
+
+    Returns:
+        number of changes whose message was found.
+    """
+    if not changes:
+        return 0
+    async with conn.cursor() as cursor:
+        await cursor.executemany(
+            "INSERT INTO unmatched_changes (channel, provider_phone_id, external_id, change, text, by, at) "
+            "VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+            [
+                (channel, c.provider_phone_id, c.provider_message_id, c.change.value, c.text, c.by, c.at)
+                for c in changes
+            ],
+        )
+    return await _apply_kept_changes(conn)
+
+
+_TAKE_CHANGES = """
+DELETE FROM unmatched_changes u USING phone_configs p, messages m
+WHERE p.process_name = u.channel AND p.provider_phone_id = u.provider_phone_id
+  AND m.company_id = p.company_id AND m.phone_index = p.phone_index AND m.external_id = u.external_id
+  AND m.direction IN ('inbound', 'outbound')
+RETURNING m.id, u.at, u.id, u.change, u.text, u.by
+"""
+
+# What took place before what is known changes nothing. Whoever takes a reaction back takes back their own only.
+_CHANGES = {
+    "edited": """
+        UPDATE messages SET content = %(text)s, edited = true, edited_at = %(at)s
+        WHERE id = %(id)s AND (edited_at IS NULL OR edited_at <= %(at)s)""",
+    "revoked": "UPDATE messages SET revoked_at = coalesce(revoked_at, %(at)s) WHERE id = %(id)s",
+    "reaction": """
+        UPDATE messages SET reaction = nullif(%(text)s, ''), reaction_timestamp = %(at)s, reaction_by = %(by)s
+        WHERE id = %(id)s AND (reaction_timestamp IS NULL OR reaction_timestamp <= %(at)s)
+          AND (%(text)s <> '' OR reaction_by IS NULL OR reaction_by = %(by)s)""",
+}
+
+
+async def _apply_kept_changes(conn: AsyncConnection) -> int:
+    await conn.execute(
+        "DELETE FROM unmatched_changes WHERE created_at < now() - make_interval(secs => %s)", (CHANGES_KEPT_S,)
+    )
+    found = await (await conn.execute(_TAKE_CHANGES)).fetchall()
+    for message_id, at, _, change, text, by in sorted(found):
+        await conn.execute(_CHANGES[change], {"id": message_id, "at": at, "text": text, "by": by})
+    return len(found)

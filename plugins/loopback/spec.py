@@ -1,7 +1,8 @@
 """The loopback channel as the gateway knows it: what a plug-in author copies first.
 
 It reaches nobody: an accepted message is a line in the phone's ledger, a file in var/loopback/. It takes every kind of
-chat, so that routing, lanes and faults can be tried out without a provider (`plugins.loopback.fault` says how).
+chat and of message, so that routing, lanes and faults can be tried out without a provider (see
+`plugins.loopback.fault`).
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from bisnes_core.channel import ChannelSpec
-from bisnes_core.errors import Permanent, Unsupported
-from bisnes_core.message import Kind
+from bisnes_core.errors import Permanent
+from bisnes_core.message import PAYLOADS, Kind
+from bisnes_core.pace import PACE_SCHEMA
+from bisnes_core.payload import check_payload
 from plugins.loopback.fault import Fault
 
 #: Longest text, in characters; as Meta's, so that a text that fits one channel fits the other.
@@ -37,15 +40,9 @@ CONFIG_SCHEMA: Final[Mapping[str, Any]] = {
             "minimum": 1,
             "description": "How often that fault strikes each message before it is accepted; default: always.",
         },
+        "pace": PACE_SCHEMA,
     },
     "additionalProperties": False,
-}
-
-#: Fields that must be strings, per kind.
-_STRINGS: Final[Mapping[Kind, tuple[str, ...]]] = {
-    Kind.TEXT: ("text",),
-    Kind.REACTION: ("message_id", "emoji"),
-    Kind.READ: ("message_id",),
 }
 
 
@@ -56,19 +53,15 @@ def check(kind: Kind, chat_id: str, payload: Mapping[str, Any]) -> None:
         Unsupported: when it has no such kind.
         Permanent: when a field is missing, has the wrong type, or is too long.
     """
-    if kind not in _STRINGS:
-        raise Unsupported("unsupported_kind", f"{kind} cannot be sent through loopback")
-    for name in _STRINGS[kind]:
-        if not isinstance(payload.get(name), str):
-            raise Permanent("invalid_field", f"{name} must be a string")
-    if kind is Kind.TEXT and not 1 <= len(payload["text"]) <= TEXT_MAX_CHARACTERS:
-        raise Permanent("over_limit", f"text must have 1 to {TEXT_MAX_CHARACTERS} characters")
+    check_payload(kind, payload)
+    if kind is Kind.TEXT and len(payload["text"]) > TEXT_MAX_CHARACTERS:
+        raise Permanent("over_limit", f"text must have at most {TEXT_MAX_CHARACTERS} characters")
 
 
 SPEC: Final = ChannelSpec(
     name="loopback",
     connection_types=("loopback",),
-    kinds=frozenset(_STRINGS),
+    kinds=frozenset(PAYLOADS),
     config_schema=CONFIG_SCHEMA,
     adapter="plugins.loopback.adapter:LoopbackAdapter",
     check=check,

@@ -93,7 +93,7 @@ class DriverProcess(asyncio.Protocol):
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a browser needs of ours and no secret; temporary files and crash dumps go where they are cleared away."""
+        """What a browser needs of ours and no secret; temporary files go where they are cleared away."""
         temporary = str(self._profile.temporary)
         passed = {name: value for name, value in os.environ.items() if _PASSED.match(name)}
         return {**passed, "TMPDIR": temporary, "BREAKPAD_DUMP_LOCATION": temporary}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 
-from bisnes_core.channel import Inbound, Receipt
+from bisnes_core.channel import Change, Changed, Inbound, Receipt, SentElsewhere
 from bisnes_core.status import Status
 from db import receipts
 from db.pool import AsyncPool
@@ -105,3 +106,150 @@ def test_an_inbound_message_is_kept_once_however_often_it_comes(sender: Sender) 
         "SELECT status, content, identities FROM messages WHERE company_id = %s", sender.lane.company_id
     )
     assert rows == [("received", "hi", {"name": "Ana"})]
+
+
+# -- changes ------------------------------------------------------------------------------------------------------
+def hear(sender: Sender, *items: Inbound | SentElsewhere | Changed) -> None:
+    """Stores what was heard, as the events worker does."""
+
+    async def work(pool: AsyncPool) -> None:
+        async with pool.connection() as conn, conn.transaction():
+            await receipts.store_inbound(conn, sender.channel, [item for item in items if isinstance(item, Inbound)])
+            elsewhere = [item for item in items if isinstance(item, SentElsewhere)]
+            await receipts.store_sent_elsewhere(conn, sender.channel, elsewhere)
+            await receipts.apply_changes(conn, sender.channel, [item for item in items if isinstance(item, Changed)])
+
+    sender.stores.with_pool(work)
+
+
+def inbound(sender: Sender, text: str = "hi", message_id: str = "in.1") -> Inbound:
+    return Inbound(sender.provider_phone_id, message_id, ANA, "text", text, {"body": text}, NOON)
+
+
+def changed(
+    sender: Sender, change: Change, text: str = "", *, message_id: str = "in.1", by: str = ANA, after_s: float = 0.0
+) -> Changed:
+    return Changed(sender.provider_phone_id, message_id, change, text, by, NOON + timedelta(seconds=after_s))
+
+
+def row(sender: Sender, columns: str) -> tuple[object, ...]:
+    return sender.stores.sql(f"SELECT {columns} FROM messages WHERE company_id = %s", sender.lane.company_id)[0]
+
+
+def test_the_newest_edit_stays_in_whatever_order_edits_come(sender: Sender) -> None:
+    edits = [changed(sender, Change.EDITED, f"edit {n}", after_s=n) for n in (2, 3, 1)]
+    hear(sender, inbound(sender), edits[0])
+    hear(sender, *edits[1:])
+    hear(sender, edits[0])  # told again
+    found = row(sender, "content, edited, edited_at, status, payload")
+    assert found == ("edit 3", True, NOON + timedelta(seconds=3), "received", {"body": "hi"})
+
+
+def test_a_change_that_comes_before_its_message_is_not_lost(sender: Sender) -> None:
+    hear(sender, changed(sender, Change.EDITED, "mended"), changed(sender, Change.REACTION, "👍"))
+    assert match_again(sender) == 0
+    hear(sender, inbound(sender, "broken"))
+    assert match_again(sender) == 2
+    assert row(sender, "content, reaction") == ("mended", "👍")
+    assert match_again(sender) == 0
+
+
+def test_a_revoked_message_keeps_its_row_its_status_and_what_it_said(sender: Sender) -> None:
+    hear(sender, inbound(sender), changed(sender, Change.REVOKED, after_s=5))
+    hear(sender, changed(sender, Change.REVOKED, after_s=9))
+    assert row(sender, "content, status, revoked_at") == ("hi", "received", NOON + timedelta(seconds=5))
+
+
+def test_our_own_messages_are_changed_as_well(sender: Sender) -> None:
+    sender.accept(ANA, "hello")
+    write(sender.stores, outcome(claim(sender)[0], external_id="out.1"))
+    hear(sender, changed(sender, Change.REACTION, "❤️", message_id="out.1"))
+    assert row(sender, "reaction, reaction_timestamp, reaction_by, status") == ("❤️", NOON, ANA, "sent")
+
+
+#: Reactions as (who, emoji), and what is left of them.
+REACTIONS: list[tuple[Sequence[tuple[str, str]], str | None]] = [
+    ([(ANA, "👍"), (ANA, "🎉")], "🎉"),
+    ([(ANA, "👍"), (ANA, "")], None),
+    ([(ANA, "👍"), ("", "🎉"), (ANA, "")], "🎉"),
+    ([(ANA, "")], None),
+]
+
+
+@pytest.mark.parametrize(("told", "left"), REACTIONS)
+def test_a_reaction_replaces_the_one_before_and_is_taken_back_by_its_owner(
+    sender: Sender, told: Sequence[tuple[str, str]], left: str | None
+) -> None:
+    hear(sender, inbound(sender))
+    hear(
+        sender,
+        *(changed(sender, Change.REACTION, emoji, by=by, after_s=n) for n, (by, emoji) in enumerate(told)),
+    )
+    assert row(sender, "reaction") == (left,)
+
+
+def test_no_company_can_change_anothers_message(make_sender: MakeSender) -> None:
+    victim, stranger = make_sender(), make_sender()
+    hear(victim, inbound(victim))
+    hear(stranger, changed(stranger, Change.EDITED, "forged"), changed(stranger, Change.REVOKED))
+    assert row(victim, "content, revoked_at") == ("hi", None)
+
+
+# -- sent elsewhere -----------------------------------------------------------------------------------------------
+def elsewhere(sender: Sender, message_id: str = "out.1", text: str = "from the telephone") -> SentElsewhere:
+    return SentElsewhere(inbound(sender, text, message_id))
+
+
+def stored(sender: Sender) -> list[tuple[object, ...]]:
+    return sender.stores.sql(
+        "SELECT content, status, external_id, elsewhere FROM messages WHERE company_id = %s ORDER BY seq",
+        sender.lane.company_id,
+    )
+
+
+def test_a_message_sent_elsewhere_is_kept_once_and_never_sent(sender: Sender) -> None:
+    for _ in range(2):
+        hear(sender, elsewhere(sender), elsewhere(sender))
+    assert stored(sender) == [("from the telephone", "sent", "out.1", True)]
+    assert claim(sender) == []
+    apply(sender, receipt(sender, Status.READ, external_id="out.1"))
+    assert stored(sender)[0][1] == "read"
+
+
+def test_news_of_our_own_send_before_its_outcome_is_no_second_message(sender: Sender) -> None:
+    sender.accept(ANA, "ours")
+    claimed = claim(sender)[0]
+    hear(sender, elsewhere(sender, "out.ours", "ours"), elsewhere(sender, "out.other"))
+    assert len(stored(sender)) == 1, "nobody can tell yet whose they are"
+    match_again(sender)
+    assert len(stored(sender)) == 1
+    write(sender.stores, outcome(claimed, external_id="out.ours"))
+    match_again(sender)
+    assert stored(sender) == [("ours", "sent", "out.ours", False), ("from the telephone", "sent", "out.other", True)]
+
+
+def test_a_later_attempt_holds_up_nothing_that_was_sent_before(sender: Sender) -> None:
+    sender.accept(ANA, "ours")
+    first = claim(sender)[0]
+    hear(sender, elsewhere(sender))
+    sender.accept("60122222222@c.us", "ours too")
+    claim(sender)
+    write(sender.stores, outcome(first, external_id="out.ours"))
+    match_again(sender)
+    assert ("from the telephone", "sent", "out.1", True) in stored(sender)
+
+
+def test_what_turns_out_to_be_ours_after_all_becomes_one_message(sender: Sender) -> None:
+    message = sender.accept(ANA, "ours")
+    claimed = claim(sender)[0]
+    hear(sender, elsewhere(sender, "out.ours", "ours"))
+    sender.stores.sql(
+        "UPDATE unsettled_sent SET created_at = now() - interval '2 minutes' WHERE provider_phone_id = %s",
+        sender.provider_phone_id,
+    )
+    match_again(sender)
+    assert len(stored(sender)) == 2, "after a minute it is shown"
+    apply(sender, receipt(sender, Status.DELIVERED, external_id="out.ours"))
+    assert write(sender.stores, outcome(claimed, external_id="out.ours")) == {message}
+    assert stored(sender) == [("ours", "delivered", "out.ours", False)]
+    assert row(sender, "delivered_at") == (NOON,)

@@ -67,6 +67,13 @@ def check_refusing_all(kind: Kind, chat_id: str, payload: Mapping[str, Any]) -> 
     raise (Unsupported if kind not in LOOPBACK.kinds else Permanent)("invalid_field")
 
 
+def check_refusing_polls(kind: Kind, chat_id: str, payload: Mapping[str, Any]) -> None:
+    """Says that it sends polls, and sends none."""
+    LOOPBACK.check(kind, chat_id, payload)
+    if kind is Kind.POLL:
+        raise Permanent("invalid_field")
+
+
 def check_without_kinds(kind: Kind, chat_id: str, payload: Mapping[str, Any]) -> None:
     """Knows no kind at all."""
     raise Unsupported("unsupported_kind")
@@ -137,6 +144,7 @@ PLANTED: list[tuple[str, str, ChannelSpec]] = [
     ("check", "must raise Permanent", planted(check=check_carelessly)),
     ("check", "changed the payload", planted(check=check_and_change)),
     ("check", "must accept a plain text", planted(check=check_refusing_all)),
+    ("check", "must accept a plain poll", planted(check=check_refusing_polls)),
     ("webhook", "is no setting", with_webhook(secret_setting="meta_app_sekret")),
     ("webhook", "verify must refuse", with_webhook(verify=lambda request, secrets: True)),
     ("webhook", "raised KeyError", with_webhook(verify=verify_raising)),

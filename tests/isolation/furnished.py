@@ -1,0 +1,84 @@
+"""A gateway with phones of both kinds, as a test sees it from outside."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.fixtures.eventually import eventually
+from tests.fixtures.gateway import COMPANY, Gateway
+from tests.fixtures.whatsapp_web import WhatsApp
+
+META_PHONES, WEB_PHONES = (0, 2), (3, 4)
+#: Period of the probe of each page; production's is longer.
+PROBE_S = 5.0
+#: A browser's hard limit: a fresh one takes about 250 MB.
+MEMORY_HARD_BYTES = 900 * 2**20
+
+#: Breaks the plug-in from outside: read by Python at the start of each of the gateway's processes.
+SITE_CUSTOMIZE = """
+import pathlib, sys
+
+flag = pathlib.Path(__file__).with_name("broken")
+
+
+class Broken:
+    def find_spec(self, name, path=None, target=None):
+        if name == "plugins.wwebjs.adapter":
+            with flag.with_name("starts").open("a") as starts:
+                starts.write("x")
+            raise RuntimeError("this plug-in is broken")
+        return None
+
+
+if flag.exists() and sys.orig_argv[-2:] == ["channel", "wwebjs"]:
+    sys.meta_path.insert(0, Broken())
+"""
+
+
+#: The load of a test is no ban.
+UNPACED = {"gap_s": 0, "daily_max": None, "new_chats_daily_max": None, "warm_up_days": 0}
+
+
+@dataclass
+class Site:
+    """The gateway, the simulated WhatsApp Web, and who has which number."""
+
+    gateway: Gateway
+    web: WhatsApp
+    numbers: dict[int, str]
+    broken: Path
+
+    def broken_starts(self) -> int:
+        """How often a worker met the broken plug-in."""
+        starts = self.broken.with_name("starts")
+        return len(starts.read_text()) if starts.exists() else 0
+
+
+def add_meta_phone(gateway: Gateway, index: int) -> None:
+    config = {"phone_number_id": str(time.monotonic_ns()), "waba_id": "200000000000042", "access_token": "EAAtests"}
+    body = {"phoneIndex": index, "connectionType": "meta_direct", "config": config}
+    answer = gateway.request("POST", f"/api/v2/phones/{COMPANY}", json=body)
+    assert answer.status_code == 201, answer.text
+
+
+def pair(site: Site, phone: int, number: str) -> None:
+    """Adds a phone, scans its QR and waits until it is ready."""
+    body = {"phoneIndex": phone, "connectionType": "wwebjs", "config": {"pace": UNPACED}}
+    answer = site.gateway.request("POST", f"/api/v2/phones/{COMPANY}", json=body)
+    assert answer.status_code == 201, answer.text
+    qr = eventually(lambda: shown_qr(site.gateway, phone), 60, f"the QR of phone {phone}")
+    assert qr
+    site.web.scan(qr, number)
+    eventually(lambda: state(site.gateway, phone) == "ready", 60, f"phone {phone} to be ready")
+
+
+def shown_qr(gateway: Gateway, phone: int) -> str | None:
+    answer = gateway.request("GET", f"/api/v2/phones/{COMPANY}/{phone}/qr?format=text")
+    return answer.text if answer.status_code == 200 else None
+
+
+def state(gateway: Gateway, phone: int) -> str:
+    """The phone's state as the API shows it."""
+    return str(gateway.request("GET", f"/api/v2/phones/{COMPANY}/{phone}/session").json()["session"]["state"])
