@@ -33,11 +33,11 @@ def scan() -> None:
     if kept.key is None or "whatsapp_web" not in kept.ports:
         raise Refused("No demo has run here. Start it: bisnes up --demo", NOT_RUNNING)
     api = Api(f"http://127.0.0.1:{kept.ports['api']}", kept.key)
-    if _state(api) == "ready":
-        click.echo(f"phone {SCANNED_PHONE} is ready already")
-        return
     click.echo("waiting for the QR")
     qr = _wait_for_qr(api)
+    if qr is None:
+        click.echo(f"phone {SCANNED_PHONE} is ready already")
+        return
     simulator = Api(f"http://127.0.0.1:{kept.ports['whatsapp_web']}")
     simulator.call("POST", "/control/scan", {"qr": qr, "account": TELEPHONE}).require(200, 201, 204)
     click.echo("scanned")
@@ -57,13 +57,15 @@ def _state(api: Api) -> str:
     return str(_session(api)["state"])
 
 
-def _wait_for_qr(api: Api) -> str:
-    """The text of the QR; asking for it makes the phone show one."""
+def _wait_for_qr(api: Api) -> str | None:
+    """The text of the QR, or None when the phone needs none; asking for it makes the phone show one."""
     for _ in looks(QR_S):
         answer = api.get(f"{_PHONE}/qr?format=text")
         if answer.status == 200:
             return str(answer.body)
         session = _session(api)
+        if session["state"] == "ready":
+            return None
         if session["state"] in ("no_browser", "error", "incompatible", "blocked"):
             raise Refused(f"The phone is {session['state']!r}: {session['detail']}")
     raise Refused(f"No QR within {QR_S:g} s, the phone is {_state(api)!r}; see: bisnes logs wwebjs")

@@ -2,8 +2,8 @@
 
     defects = check_channel("my_pkg.spec:SPEC")
 
-looks at the spec's form, its check, its webhook functions and the weight of its import. What its adapter makes of a
-provider's answers is tested by `bisnes_core.conformance.suite`.
+looks at the spec's form, its check, what it makes of what comes in, and the weight of its import. What its adapter
+makes of a provider's answers is tested by `bisnes_core.conformance.suite`; how it holds sessions, by `session_suite`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Final
 
 from bisnes_core.channel import ChannelSpec
-from bisnes_core.conformance import form, payload, webhook
+from bisnes_core.conformance import form, payload, session, webhook
 from bisnes_core.conformance.weight import IMPORT_FAILS, weigh_import
 
 #: Every rule by its name, in the order in which an author meets them.
@@ -24,10 +24,12 @@ RULES: Final[Mapping[str, Callable[[ChannelSpec], Iterator[str]]]] = MappingProx
         "names": form.check_names,
         "retry": form.check_retry,
         "schema": form.check_schema,
+        "pace": form.check_pace,
         "secrets": form.check_secrets,
         "adapter": form.check_adapter,
         "check": payload.check_check,
         "webhook": webhook.check_webhook,
+        "session": session.check_session,
     }
 )
 

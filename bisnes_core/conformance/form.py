@@ -1,9 +1,11 @@
-"""The form of a spec: names, retry rule, configuration schema, secrets, adapter."""
+"""The form of a spec: names, retry rule, configuration schema, pace, secrets, adapter."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from datetime import time
 from importlib import import_module
 from inspect import isabstract
 from typing import Final
@@ -13,6 +15,7 @@ from jsonschema.exceptions import SchemaError
 
 from bisnes_core.channel import ChannelAdapter, ChannelSpec
 from bisnes_core.message import Kind
+from bisnes_core.pace import PACE_SCHEMA, zone_of
 
 #: `package.module:NAME`.
 REFERENCE: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
@@ -59,6 +62,24 @@ def check_schema(spec: ChannelSpec) -> Iterator[str]:
         yield "a channel with a webhook needs provider_phone_id, or nobody knows whose webhook it is"
 
 
+def check_pace(spec: ChannelSpec) -> Iterator[str]:
+    """The channel's limits are such as a phone may have, and each phone may have its own."""
+    if spec.pace is None:
+        return
+    limits = {name: _written(value) for name, value in asdict(spec.pace).items() if value is not None}
+    for error in Draft202012Validator(PACE_SCHEMA).iter_errors(limits):
+        yield f"no phone could have this pace: {error.json_path}: {error.message}"
+    if zone_of(spec.pace.timezone) is None:
+        yield f"no phone could have this pace: the time zone {spec.pace.timezone!r} is unknown"
+    properties = spec.config_schema.get("properties")
+    if isinstance(properties, Mapping) and not isinstance(properties.get("pace"), Mapping):
+        yield 'config_schema needs "pace": PACE_SCHEMA, or no phone can have limits of its own'
+
+
+def _written(value: object) -> object:
+    return value.isoformat("minutes") if isinstance(value, time) else value
+
+
 def check_secrets(spec: ChannelSpec) -> Iterator[str]:
     """Everything secret is marked, and nothing else hides a mark."""
     properties = spec.config_schema.get("properties")
@@ -99,3 +120,7 @@ def check_adapter(spec: ChannelSpec) -> Iterator[str]:
         yield f"adapter {spec.adapter} is no subclass of ChannelAdapter"
     elif isabstract(found):
         yield f"adapter {spec.adapter} lacks {', '.join(sorted(found.__abstractmethods__))}"
+    elif spec.session is not None and found.listen is ChannelAdapter.listen:
+        yield f"adapter {spec.adapter} lacks listen, which opens the phones' sessions"
+    elif spec.session is None and found.listen is not ChannelAdapter.listen:
+        yield f"adapter {spec.adapter} has listen, but nobody calls it: the spec has no session"

@@ -9,8 +9,9 @@
         def provider(self, mood: Mood) -> AbstractContextManager[None]: ...
 
 The provider is the only thing that may be made up: a stand-in that behaves as the real one does in each mood. A mood
-that the provider cannot have is left out of `moods`; its test is skipped, by name, not passed over. For assertions that
-explain themselves, have `pytest.register_assert_rewrite("bisnes_core.conformance.suite")` in a conftest.
+that the provider cannot have is left out of `moods`; its test is skipped, by name, not passed over. A channel whose
+phones hold sessions inherits from `session_suite.SessionSuite` instead. For assertions that explain themselves, have
+`pytest.register_assert_rewrite("bisnes_core.conformance.suite")` in a conftest.
 """
 
 # ruff: noqa: S101 - this is a test suite
@@ -43,6 +44,8 @@ DEADLINE_S: Final = 30.0
 HEALTH_DEADLINE_S: Final = 5.0
 #: Sends at a time, as a busy lane makes them.
 AT_A_TIME: Final = 50
+#: Who gets the messages.
+CHAT: Final = "60123456789@c.us"
 
 
 class Mood(Enum):
@@ -80,7 +83,27 @@ class ChannelSuite(ABC):
 
     @abstractmethod
     def accepted(self) -> list[str]:
-        """Our ids of the messages that the stand-in accepted, each as often as it did."""
+        """Our ids of the messages that the stand-in accepted, each as often as it did.
+
+        A provider that is not told our ids finds each at the end of its message's text.
+        """
+
+    def message(self, mood: Mood) -> OutboundMessage:
+        """A fresh message to send while the provider is in a mood; a text, unless another kind is needed for it."""
+        phone, message_id = self.phone(), new_id()
+        payload = {"text": f"conformance {message_id}"}
+        return OutboundMessage(message_id, phone.company_id, phone.phone_index, CHAT, Kind.TEXT, payload)
+
+    def make_adapter(self) -> ChannelAdapter:
+        """A new adapter, not started; override it to give it `files`, as the worker does."""
+        return load_adapter(self.spec, self.settings())
+
+    @property
+    def spec(self) -> ChannelSpec:
+        """What `reference` names."""
+        module, _, name = self.reference.partition(":")
+        spec: ChannelSpec = getattr(import_module(module), name)
+        return spec
 
     # -- the spec ----------------------------------------------------------------------------------------------------
     def test_spec_has_no_defects(self) -> None:
@@ -90,7 +113,7 @@ class ChannelSuite(ABC):
     # -- one send per mood -------------------------------------------------------------------------------------------
     def test_an_accepted_message_is_sent_once(self) -> None:
         """`Sent` with the provider's id, by which receipts and replies will name it."""
-        message = self._message()
+        message = self.message(Mood.ACCEPTS)
         sent = self._send(Mood.ACCEPTS, message)
         assert isinstance(sent, Sent), sent
         assert sent.provider_message_id
@@ -134,7 +157,7 @@ class ChannelSuite(ABC):
     # -- many, and afterwards ----------------------------------------------------------------------------------------
     def test_sends_at_the_same_time_do_not_disturb_each_other(self) -> None:
         """Each is accepted once, under an id of its own."""
-        messages = [self._message() for _ in range(AT_A_TIME)]
+        messages = [self.message(Mood.ACCEPTS) for _ in range(AT_A_TIME)]
 
         async def send_all(adapter: ChannelAdapter) -> list[Sent]:
             phone = self.phone()
@@ -146,7 +169,7 @@ class ChannelSuite(ABC):
 
     def test_find_sent_never_denies_a_message_that_was_accepted(self) -> None:
         """With a receipt it knows; without, it may say that it does not know, but never `NotSent` at once."""
-        message = self._message()
+        message = self.message(Mood.LOSES_ANSWERS)
 
         async def lose_then_ask(adapter: ChannelAdapter) -> None:
             phone = self.phone()
@@ -160,7 +183,7 @@ class ChannelSuite(ABC):
 
     def test_find_sent_believes_a_receipt(self) -> None:
         """A receipt that carried our id names the provider's."""
-        message = self._message()
+        message = self.message(Mood.ACCEPTS)
 
         async def ask(adapter: ChannelAdapter) -> None:
             sent = await adapter.send(self.phone(), message)
@@ -191,18 +214,13 @@ class ChannelSuite(ABC):
             await adapter.stop()
             await adapter.stop()
             await adapter.start()
-            await adapter.send(self.phone(), self._message())
+            await adapter.send(self.phone(), self.message(Mood.ACCEPTS))
 
         self._with_adapter(Mood.ACCEPTS, again)
 
     # -- how ---------------------------------------------------------------------------------------------------------
-    def _message(self) -> OutboundMessage:
-        phone = self.phone()
-        payload = {"text": "conformance"}
-        return OutboundMessage(new_id(), phone.company_id, phone.phone_index, "60123456789@c.us", Kind.TEXT, payload)
-
     def _expect(self, mood: Mood, kind: type[E]) -> E:
-        outcome = self._send(mood, self._message())
+        outcome = self._send(mood, self.message(mood))
         assert isinstance(outcome, kind), f"the provider {mood.value}: expected {kind.__name__}, got {outcome!r}"
         assert outcome.code
         for secret in self.phone().secrets.values():
@@ -210,23 +228,14 @@ class ChannelSuite(ABC):
         return outcome
 
     def _send(self, mood: Mood, message: OutboundMessage) -> Sent | SendError:
-        async def send(adapter: ChannelAdapter) -> Sent | SendError:
-            try:
-                return await adapter.send(self.phone(), message)
-            except SendError as error:
-                return error
-
-        return self._with_adapter(mood, send)
+        return self._with_adapter(mood, lambda adapter: attempt(adapter, self.phone(), message))
 
     def _with_adapter(self, mood: Mood, act: Callable[[ChannelAdapter], Awaitable[T]]) -> T:
         """Runs one act with a started adapter while the provider is in a mood."""
-        if mood not in self.moods:
-            raise SkipTest(f"no mood of this provider: {mood.value}")
-        module, _, name = self.reference.partition(":")
-        spec: ChannelSpec = getattr(import_module(module), name)
+        self._need(mood)
 
         async def live() -> T:
-            adapter = load_adapter(spec, self.settings())
+            adapter = self.make_adapter()
             await adapter.start()
             try:
                 return await act(adapter)
@@ -235,3 +244,16 @@ class ChannelSuite(ABC):
 
         with self.provider(mood):
             return asyncio.run(asyncio.wait_for(live(), DEADLINE_S))
+
+    def _need(self, mood: Mood) -> None:
+        """Skips the test when the provider cannot have the mood."""
+        if mood not in self.moods:
+            raise SkipTest(f"no mood of this provider: {mood.value}")
+
+
+async def attempt(adapter: ChannelAdapter, phone: Phone, message: OutboundMessage) -> Sent | SendError:
+    """What comes of a send."""
+    try:
+        return await adapter.send(phone, message)
+    except SendError as error:
+        return error

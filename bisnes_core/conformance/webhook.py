@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Final
 
-from bisnes_core.channel import ChannelSpec, Ignored, Inbound, Quarantined, Receipt, Webhook, WebhookRequest
+from bisnes_core.channel import ChannelSpec, Parsed, Webhook, WebhookRequest
 from bisnes_core.settings import Settings
 
 #: What nobody's provider sends: each must come out of `parse` as something, never as an exception.
@@ -42,7 +42,7 @@ def check_webhook(spec: ChannelSpec) -> Iterator[str]:
         if name is not None and name not in Settings.model_fields:
             yield f"{name!r} is no setting"
     yield from _check_gates(webhook)
-    yield from _check_parse(webhook)
+    yield from check_parse(webhook.parse)
 
 
 def _check_gates(webhook: Webhook) -> Iterator[str]:
@@ -64,13 +64,13 @@ def _check_gates(webhook: Webhook) -> Iterator[str]:
                 return
 
 
-def _check_parse(webhook: Webhook) -> Iterator[str]:
+def check_parse(parse: Callable[[bytes], list[Parsed]]) -> Iterator[str]:
     """Garbage comes out as items, and the same bytes as the same items."""
     for body in GARBAGE:
-        first, second = (_call(partial(webhook.parse, body)) for _ in range(2))
+        first, second = (_call(partial(parse, body)) for _ in range(2))
         if not isinstance(first, list) or not first:
             yield f"parse must answer a list with at least one item for {body[:60]!r}; it {_answered(first)}"
-        elif not all(isinstance(item, Receipt | Inbound | Quarantined | Ignored) for item in first):
+        elif not all(isinstance(item, Parsed) for item in first):
             yield f"parse answered something else than items for {body[:60]!r}"
         elif first != second:
             yield f"parse answered two different things for the same {body[:60]!r}"

@@ -60,7 +60,8 @@ class WwebjsAdapter(ChannelAdapter):
             # Phones say it, each for itself: a crash loop would say it less clearly.
             self._no_bundle = str(missing)
         _log.info("wwebjs runs %s", self._no_bundle or ", ".join(map(str, self._bundles)))
-        self._memory = asyncio.create_task(self._watch_memory(), name="memory of all browsers")
+        if self._memory is None:
+            self._memory = asyncio.create_task(self._watch_memory(), name="memory of all browsers")
 
     async def stop(self) -> None:
         """Sessions end with their `listen`."""

@@ -51,7 +51,7 @@
       lid: tried(() => prefs.getMaybeMeLidUser()?.toString()),
     };
   };
-  const seen = { logout: null, banned: null, bundle: null };
+  const seen = { logout: null, banned: null, bundle: null, passkey: false };
   const state = () => ({
     version: tried(() => window.Debug.VERSION),
     socket: tried(() => socket().state),
@@ -64,6 +64,7 @@
       ? `post_logout ${new URLSearchParams(location.search).get('logout_reason') ?? ''}`.trim() : null),
     online: navigator.onLine,
     banned: seen.banned,
+    passkey: seen.passkey,
     attached,
     bundle: seen.bundle,
     restricted_until_s: restriction(),
@@ -79,12 +80,17 @@
     unacked_s: unacked(),
     busy: sending.size + Number(looking),
   });
-  // An account that may answer but not begin chats; unproven on the real page, where the module's name may differ.
-  const restriction = () => tried(() => part('WAWebReachoutTimelock').getTimelock().untilSeconds);
+  // An account that may answer but not begin chats: until when, 0 when nobody knows.
+  // Source: WhatsApp Web's WAWebReachoutTimelockUtils and its banner, as published by others, read 2026-11-25.
+  const restriction = () => tried(() => {
+    const lock = part('WAWebUserPrefsIndexedDBStorage').userPrefsIdb.get('WAReachoutTimelockState');
+    return lock && (Number(lock.time_enforcement_ends) || 0) / 1000;
+  });
 
   let shown = '';
   const look = () => {
-    const now = JSON.stringify(state());
+    // A new QR code is news too, though nothing else changes.
+    const now = JSON.stringify([state(), tried(() => conn().ref)]);
     if (now === shown) return;
     shown = now;
     tell({ type: 'level' });
@@ -100,6 +106,13 @@
       listen('socket', socket(), 'change:state change:hasSynced');
       listen('stream', stream(), 'change:mode change:needsUpdate');
       listen('conn', conn(), 'change:ref');
+      // The telephone's owner has to confirm with a passkey. Source: WhatsApp Web's landing page, as published by
+      // others, read 2026-11-25.
+      const linking = part('WAWebLinkDeviceEvents')?.WAWebLinkDeviceEvents;
+      if (linking?.on && !heard.has('linking')) {
+        heard.add('linking');
+        linking.on('link_device_events:passkey_prologue_request', () => { seen.passkey = true; queueMicrotask(look); });
+      }
       const cmd = part('WAWebCmd')?.Cmd;
       if (cmd?.on && !heard.has('cmd')) {
         heard.add('cmd');

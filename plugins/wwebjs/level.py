@@ -30,6 +30,8 @@ class Level:
         ref: there is something to show a QR code of.
         logout: how the login ended, if it did.
         banned: code of a ban.
+        passkey: pairing waits for a passkey of the telephone's owner.
+        restricted_until_s: Unix time until which no chat may be begun; 0 when its end is not known.
         attached: our listeners stand.
         bundle: why wa-js did not load.
         missing: bindings that this build lacks.
@@ -48,6 +50,7 @@ class Level:
     logout: str | None = None
     online: bool = True
     banned: int | None = None
+    passkey: bool = False
     attached: bool = False
     bundle: str | None = None
     restricted_until_s: float | None = None
@@ -73,6 +76,7 @@ class Phase(StrEnum):
     LOADING = "loading"
     QR = "qr"
     IDLE = "idle"  # shows no QR code any more
+    PASSKEY = "passkey"  # the telephone's owner has to confirm
     PAIRING = "pairing"
     SYNCING = "syncing"
     ATTACHING = "attaching"  # WhatsApp is ready, wa-js is not yet
@@ -91,6 +95,7 @@ STATES: Final[Mapping[Phase, PhoneState]] = MappingProxyType(
         Phase.LOADING: PhoneState.INITIALIZING,
         Phase.QR: PhoneState.QR,
         Phase.IDLE: PhoneState.INITIALIZING,
+        Phase.PASSKEY: PhoneState.PASSKEY,
         Phase.PAIRING: PhoneState.AUTHENTICATED,
         Phase.SYNCING: PhoneState.AUTHENTICATED,
         Phase.ATTACHING: PhoneState.AUTHENTICATED,
@@ -115,6 +120,8 @@ def phase_of(level: Level, *, was_ready: bool) -> Phase:
     ended = _ended(level)
     if ended is not None:
         return ended
+    if level.passkey and level.socket != "CONNECTED":
+        return Phase.PASSKEY
     match level.socket:
         case "UNPAIRED":
             return Phase.QR if level.ref else Phase.LOADING
@@ -191,6 +198,8 @@ def fact_of(phase: Phase, level: Level, stayed_s: float, limits: Limits, *, expe
         return _AT_ONCE[phase]
     if phase is Phase.READY:
         return "no_ack" if level.unacked_s > limits.ack_s else None
+    if phase is Phase.PASSKEY:
+        return None
     if phase is Phase.QR:
         if expected_login and stayed_s > REFUSED_S:
             return "login_refused"

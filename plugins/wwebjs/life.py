@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -36,7 +37,7 @@ LOGOUT_TIMEOUT_S: Final = 10.0
 #: A recycled browser is replaced only after so long without a send.
 IDLE_S: Final = 3.0
 #: An act is given so long to show before the same fact counts again.
-ACT_S: Final = 5.0
+ACT_S: Final = 3.0
 
 _log = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ class Common:
     @staticmethod
     def now() -> float:
         """Monotonic seconds."""
-        return asyncio.get_running_loop().time()
+        return time.monotonic()
 
     async def pause(self, seconds: float) -> None:
         """Waits, but no longer than until a person asks for something."""
@@ -228,6 +229,8 @@ class Life:
             await self._ready(level)
         elif phase is Phase.QR:
             await self._show_code(level)
+        elif phase is Phase.PASSKEY:
+            self._show_passkey(level)
         elif phase is Phase.LOADING and self._was_ready is False and not level.online:
             self._common.telling.show(PhoneState.DISCONNECTED, ROWS["network_down"].means, build=level.version)
         else:
@@ -260,7 +263,7 @@ class Life:
                 await self._page.ask("refreshQr")
             case Act.RELOAD:
                 _log.info("phone %s: %s, the page is loaded again", self._common.phone.lane, row.fact)
-                self.page, self._caught_up = None, False
+                self.page, self._caught_up, self._met = None, False, None
                 await self._page.reload()
                 self._enter(Phase.LOADING)
                 self._phase_at = self._common.now()
@@ -282,7 +285,7 @@ class Life:
         self._common.pairing.done()
         self.page = self._page
         until = level.restricted_until_s
-        restricted = until is not None and until > now().timestamp()
+        restricted = until is not None and (until == 0 or until > now().timestamp())
         self._common.telling.show(
             PhoneState.RESTRICTED if restricted else PhoneState.READY,
             "WhatsApp lets this phone answer, but not begin chats" if restricted else "",
@@ -332,6 +335,13 @@ class Life:
             raise Over(Act.NEEDS_QR, ROWS["qr_idle"], "nobody watched the QR code")
         if level.attached:
             await self._common.pairing.show(self._page, level, self._common.telling)
+
+    def _show_passkey(self, level: Level) -> None:
+        if not self._common.pairing.watched():
+            raise Over(Act.NEEDS_QR, ROWS["qr_idle"], "nobody confirmed with a passkey")
+        self._common.telling.show(
+            PhoneState.PASSKEY, "confirm with a passkey on the telephone to go on", build=level.version
+        )
 
     async def _serve(self, level: Level | None) -> None:
         """Does what people asked for."""

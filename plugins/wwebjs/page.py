@@ -101,7 +101,11 @@ class Page:
 
     async def ask(self, name: str, *args: Any, timeout_s: float = CALL_TIMEOUT_S) -> Any:
         """Calls a function of the bridge."""
-        return await self.browser.call(_ASK, name, args, timeout_s=timeout_s)
+        try:
+            return await self.browser.call(_ASK, name, args, timeout_s=timeout_s)
+        except ConnectionError as error:
+            # The moment between a browser's death and its being told.
+            raise BrowserFailed("browser_gone", str(error)) from error
 
     async def level(self, timeout_s: float) -> Level:
         """How the page stands; fetches events that did not come."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -32,8 +32,7 @@ class Pairing:
 
     def __init__(self, host: SessionHost, idle_s: float) -> None:
         self._host, self._idle_s = host, idle_s
-        self._loop = asyncio.get_running_loop()
-        self._watched_at = self._loop.time()
+        self._watched_at = time.monotonic()
         self._shown = False
         self._number: str | None = None
         self._code: tuple[str, float] | None = None
@@ -48,14 +47,14 @@ class Pairing:
 
     def asked(self, request: Request) -> None:
         """Somebody wants a QR code, or a pairing code for a number."""
-        self._watched_at, self._code = self._loop.time(), None
+        self._watched_at, self._code = time.monotonic(), None
         self._number = request.phone_number if request.ask is Ask.PAIRING_CODE else None
 
     def watched(self) -> bool:
         """Whether somebody watches the code, or did a moment ago; before its first showing nobody can."""
         if self._host.watched() or not self._shown:
-            self._watched_at = self._loop.time()
-        return self._loop.time() - self._watched_at <= self._idle_s
+            self._watched_at = time.monotonic()
+        return time.monotonic() - self._watched_at <= self._idle_s
 
     async def show(self, page: Page, level: Level, telling: Telling) -> None:
         """Shows the code that was asked for; an empty one is left out."""
@@ -67,9 +66,9 @@ class Pairing:
         self._shown = True
 
     async def _pairing_code(self, page: Page, number: str) -> str:
-        if self._code is None or self._loop.time() - self._code[1] > PAIRING_CODE_S:
+        if self._code is None or time.monotonic() - self._code[1] > PAIRING_CODE_S:
             code = str(await page.ask("pairingCode", number))
-            self._code = (code.replace("-", ""), self._loop.time())
+            self._code = (code.replace("-", ""), time.monotonic())
         return self._code[0]
 
 

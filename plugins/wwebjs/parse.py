@@ -81,7 +81,15 @@ def parse(body: bytes) -> list[Parsed]:
         event = orjson.loads(body)
         read = _EVENTS.get(event["type"])
         return [Ignored(str(event["type"])[:64])] if read is None else read(str(event["phone"]), event)
-    except (orjson.JSONDecodeError, LookupError, ValueError, TypeError, AttributeError, OverflowError) as error:
+    except (
+        orjson.JSONDecodeError,
+        LookupError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        OSError,
+    ) as error:
         return [Quarantined(f"{type(error).__name__}: {error}"[:200], body.decode(errors="replace")[:4000])]
 
 

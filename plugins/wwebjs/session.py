@@ -192,6 +192,8 @@ class PhoneSession:
             await life.watch()
         except BrowserFailed as failure:
             raise self._failed(failure) from failure
+        except ConnectionError as error:
+            raise self._failed(BrowserFailed("browser_gone", str(error))) from error
         except Over as over:
             kill = over.act is Act.KILL
             raise

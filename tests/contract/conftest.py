@@ -2,4 +2,4 @@
 
 import pytest
 
-pytest.register_assert_rewrite("bisnes_core.conformance.suite")
+pytest.register_assert_rewrite("bisnes_core.conformance.suite", "bisnes_core.conformance.session_suite")

@@ -15,6 +15,7 @@ from bisnes_core.conformance.suite import ChannelSuite, Mood
 from bisnes_core.phone import Phone
 from bisnes_core.settings import Settings
 from plugins.loopback.ledger import ledger_of
+from tests.contract import test_wwebjs_channel
 from tests.fixtures.meta import meta_phone
 from tests.simulators.support import Simulator, running
 
@@ -110,4 +111,4 @@ class TestLoopback(ChannelSuite):
 
 def test_every_installed_channel_is_here() -> None:
     installed = {point.value for point in entry_points(group=ENTRY_POINT_GROUP)}
-    assert installed == {suite.reference for suite in (TestMeta, TestLoopback)}
+    assert installed == {suite.reference for suite in (TestMeta, test_wwebjs_channel.TestWwebjs, TestLoopback)}

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import psutil
 import pytest
 
@@ -151,6 +152,38 @@ def test_a_demo_prints_lines_that_work_and_a_second_run_is_quick_and_keeps_all(
         read = second.line("read")
         assert delivered(read, last_part(read), sent["messageId"]), "the first run's message"
         second.stop(signal.SIGTERM)
+
+
+def test_the_demos_phone_on_whatsapp_web_shows_its_qr_and_is_paired_by_the_telephone(tmp_path: Path) -> None:
+    with up(tmp_path, "--demo") as first:
+        first.wait_until_ready()
+        picture = eventually(lambda: picture_at(first.line("qr")), 30, "a QR")
+        assert picture is not None
+        assert picture.startswith(b"\x89PNG")
+        assert len(picture) > 200
+        scanned = bisnes(tmp_path, "demo", "scan")
+        assert scanned.returncode == 0, scanned.stderr
+        assert "is ready" in scanned.stdout
+        send = first.line("send").replace('"Hello"', '"Hello", "phoneIndex": 2')
+        status, sent = run_curl(send)
+        assert status == 202
+        read = first.line("read")
+        eventually(lambda: delivered(read, last_part(read), sent["messageId"]), 20, "the message on WhatsApp Web")
+        first.stop(signal.SIGINT)
+    with up(tmp_path, "--demo") as second:
+        second.wait_until_ready()
+        again = bisnes(tmp_path, "demo", "scan")
+        assert (again.returncode, "scanned" in again.stdout) == (0, False), "the login outlived the restart"
+        second.stop(signal.SIGINT)
+
+
+def picture_at(line: str) -> bytes | None:
+    """What a printed curl line with `-o` would write into its file."""
+    words = shlex.split(line)
+    url = next(word for word in words if word.startswith("http"))
+    name, _, value = words[words.index("-H") + 1].partition(": ")
+    answer = httpx.get(url, headers={name: value}, timeout=20)
+    return answer.content if answer.status_code == 200 else None
 
 
 def test_two_demos_run_side_by_side(tmp_path: Path) -> None:

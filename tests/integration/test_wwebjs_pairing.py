@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
@@ -51,7 +52,7 @@ def test_a_phone_that_was_never_paired_and_is_not_watched_costs_no_browser(chann
 
 def test_from_request_to_ready_with_every_state_told(channel: Channel, whatsapp: WhatsApp) -> None:
     """Also: the code is renewed while watched, a page reload in between changes nothing, number and build are told."""
-    whatsapp.call("PATCH", "/settings", {"ref_lifetime_s": 0.5, "refs_max": 2})
+    whatsapp.call("PATCH", "/settings", {"ref_lifetime_s": 1.0, "refs_max": 3})
     phone = channel.listen(watched=False)
     phone.ask(Request(Ask.QR))
     try:
@@ -134,6 +135,34 @@ def test_a_banned_number_is_blocked_and_left_alone(channel: Channel, whatsapp: W
     assert phone.state is PhoneState.BLOCKED
     with pytest.raises(AuthRequired):
         phone.send(phone.message(Kind.TEXT, CHAT, text="x"))
+
+
+def test_a_passkey_step_is_told_and_gone_after_it(channel: Channel, whatsapp: WhatsApp) -> None:
+    phone = channel.listen()
+    code = phone.until(PhoneState.QR).qr
+    life = phone.session._life
+    assert life is not None
+    channel.run(
+        life._page.browser.call(
+            "() => { require('WAWebLinkDeviceEvents').WAWebLinkDeviceEvents"
+            ".trigger('link_device_events:passkey_prologue_request'); }"
+        )
+    )
+    assert "passkey" in phone.until(PhoneState.PASSKEY).detail
+    whatsapp.call("POST", "/scan", {"qr": code, "account": "60111111105"})
+    phone.until(PhoneState.READY)
+
+
+def test_a_restriction_is_a_state_of_its_own_in_which_answers_leave(channel: Channel) -> None:
+    phone = channel.listen().pair("60111111106")
+    ends = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
+    lock = (
+        "(ends) => { __d('WAWebUserPrefsIndexedDBStorage', (exports) => { exports.userPrefsIdb = { get: (key) => "
+        "(key === 'WAReachoutTimelockState' ? { time_enforcement_ends: ends } : undefined) }; }); }"
+    )
+    channel.run(phone.page.browser.call(lock, ends.timestamp() * 1000))
+    assert phone.until(PhoneState.RESTRICTED).restricted_until == ends
+    phone.send(phone.message(Kind.TEXT, CHAT, text="an answer"))
 
 
 def test_an_empty_code_is_not_shown(channel: Channel, whatsapp: WhatsApp) -> None:

@@ -13,6 +13,7 @@ from tests.isolation.furnished import (
     MEMORY_HARD_BYTES,
     META_PHONES,
     PROBE_S,
+    PROBE_TIMEOUT_S,
     SITE_CUSTOMIZE,
     WEB_PHONES,
     Site,
@@ -32,6 +33,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             "BISNES_WWEBJS_URL": f"{web.url}/",
             "BISNES_WWEBJS_MEMORY_CHECK_S": "2",
             "BISNES_WWEBJS_PROBE_S": f"{PROBE_S:g}",
+            "BISNES_WWEBJS_PROBE_TIMEOUT_S": f"{PROBE_TIMEOUT_S:g}",
             "BISNES_WWEBJS_MEMORY_HARD_BYTES": str(MEMORY_HARD_BYTES),
             "PYTHONPATH": str(home / "python"),
         }

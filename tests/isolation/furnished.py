@@ -12,7 +12,7 @@ from tests.fixtures.whatsapp_web import WhatsApp
 
 META_PHONES, WEB_PHONES = (0, 2), (3, 4)
 #: Period of the probe of each page; production's is longer.
-PROBE_S = 5.0
+PROBE_S, PROBE_TIMEOUT_S = 5.0, 3.0
 #: A browser's hard limit: a fresh one takes about 250 MB.
 MEMORY_HARD_BYTES = 900 * 2**20
 

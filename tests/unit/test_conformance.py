@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from datetime import time
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,16 @@ from bisnes_core.conformance import RULES, check_channel, check_spec, weight
 from bisnes_core.conformance.webhook import GARBAGE
 from bisnes_core.errors import Permanent, Unsupported
 from bisnes_core.message import Kind
+from bisnes_core.pace import PACE_SCHEMA, PaceRule
+from bisnes_core.phone import Phone
 from bisnes_core.retry import RetryRule
+from bisnes_core.session import Session, SessionHost
+from plugins.loopback.adapter import LoopbackAdapter
 from plugins.loopback.spec import SPEC as LOOPBACK
 from plugins.meta.spec import SPEC as META
+from plugins.wwebjs.spec import SPEC as WWEBJS
 
-SPECS = ["plugins.meta.spec:SPEC", "plugins.loopback.spec:SPEC"]
+SPECS = ["plugins.meta.spec:SPEC", "plugins.wwebjs.spec:SPEC", "plugins.loopback.spec:SPEC"]
 
 
 def schema(**properties: Any) -> dict[str, Any]:
@@ -28,6 +34,11 @@ def schema(**properties: Any) -> dict[str, Any]:
 def planted(**changes: Any) -> ChannelSpec:
     """Loopback's spec with a defect."""
     return dataclasses.replace(LOOPBACK, **changes)
+
+
+def paced(pace: PaceRule) -> ChannelSpec:
+    """Loopback's spec with a pace that phones may replace."""
+    return planted(pace=pace, config_schema=schema(pace=PACE_SCHEMA))
 
 
 def with_webhook(**changes: Any) -> ChannelSpec:
@@ -42,6 +53,17 @@ class NoChannel:
 
 class Half(ChannelAdapter):
     """An adapter that lacks its methods."""
+
+
+class Listening(LoopbackAdapter):
+    """Opens sessions."""
+
+    async def listen(self, phone: Phone, host: SessionHost) -> None:
+        """Would hold it."""
+
+
+HEARING = Session(lambda event: [Ignored("heard")])
+LISTENING = f"{__name__}:Listening"
 
 
 def check_nothing(kind: Kind, chat_id: str, payload: Mapping[str, Any]) -> None:
@@ -117,6 +139,10 @@ PLANTED: list[tuple[str, str, ChannelSpec]] = [
     ("schema", "additionalProperties", planted(config_schema={"type": "object", "properties": {}})),
     ("schema", "provider_phone_id", planted(provider_phone_id="nowhere")),
     ("schema", "nobody knows whose", planted(webhook=META.webhook)),
+    ("pace", "$.gap_s", paced(PaceRule(gap_s=-1))),
+    ("pace", "quiet_until", paced(PaceRule(quiet_from=time(21)))),
+    ("pace", "'Nowhere/Else' is unknown", paced(PaceRule(timezone="Nowhere/Else"))),
+    ("pace", "limits of its own", planted(pace=PaceRule(), config_schema=schema())),
     ("secrets", "looks like a secret", planted(config_schema=schema(access_token={"type": "string"}))),
     ("secrets", "looks like a secret", planted(config_schema=schema(apiKey={"type": "string", "x-secret": False}))),
     ("secrets", "must be a string", planted(config_schema=schema(pin={"type": "integer", "x-secret": True}))),
@@ -140,6 +166,8 @@ PLANTED: list[tuple[str, str, ChannelSpec]] = [
     ("adapter", "cannot be imported", planted(adapter="plugins.loopback.adapter:Nobody")),
     ("adapter", "no subclass", planted(adapter=f"{__name__}:NoChannel")),
     ("adapter", "lacks find_sent, health, send", planted(adapter=f"{__name__}:Half")),
+    ("adapter", "lacks listen", planted(session=HEARING)),
+    ("adapter", "nobody calls it", planted(adapter=LISTENING)),
     ("check", "must raise Unsupported", planted(check=check_nothing)),
     ("check", "must raise Permanent", planted(check=check_carelessly)),
     ("check", "changed the payload", planted(check=check_and_change)),
@@ -157,6 +185,9 @@ PLANTED: list[tuple[str, str, ChannelSpec]] = [
     ("webhook", "at least one item", with_webhook(parse=lambda body: [])),
     ("webhook", "something else than items", with_webhook(parse=lambda body: [body])),
     ("webhook", "two different things", with_webhook(parse=parse_once())),
+    ("session", "not both", dataclasses.replace(META, session=HEARING, adapter=LISTENING)),
+    ("session", "raised UnicodeDecodeError", planted(session=Session(parse_raising), adapter=LISTENING)),
+    ("session", "at least one item", planted(session=Session(lambda event: []), adapter=LISTENING)),
     ("retry", "cannot be looked at", planted(retry=None)),
 ]
 
@@ -235,8 +266,9 @@ def test_a_reference_that_leads_nowhere(reference: str, words: str) -> None:
     assert words in defect.words
 
 
-def test_garbage_of_the_kit_is_understood_as_garbage() -> None:
+@pytest.mark.parametrize("spec", [META, WWEBJS], ids=["meta", "wwebjs"])
+def test_garbage_of_the_kit_is_understood_as_garbage(spec: ChannelSpec) -> None:
     """Otherwise its rules on `parse` would prove nothing."""
-    assert META.webhook is not None
+    assert spec.parse is not None
     for body in GARBAGE:
-        assert all(isinstance(item, Quarantined | Ignored) for item in META.webhook.parse(body))
+        assert all(isinstance(item, Quarantined | Ignored) for item in spec.parse(body))
