@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -27,6 +28,9 @@ ASIDE_MAX: Final = 3
 #: Less room than this and no browser is started: a fresh profile writes some 10 MiB, and a database that meets a full
 #: disk may lose the login.
 ROOM_MIN_BYTES: Final = 64 * 1024 * 1024
+#: chromedriver rewrites these in place at each start: killed meanwhile it leaves one cut, which no later start can read.
+#: They hold no login (tried with 156): Chromium makes them anew.
+SETTINGS: Final = ("Default/Preferences", "Local State")
 #: Longer escaped company ids are cut and told apart by a hash; a name may have 255 bytes, suffixes included.
 NAME_MAX: Final = 150
 
@@ -124,6 +128,8 @@ class Profile:
             self.path.mkdir(mode=0o700, exist_ok=True)
             for stale in self.path.glob("Singleton*"):
                 stale.unlink()
+            for settings in SETTINGS:
+                _remove_unless_json(self.path / settings)
             for folder in (self.downloads, self.temporary):
                 _empty(folder)
             (self.path / "bisnes-written").write_text(datetime.now(UTC).isoformat())
@@ -180,3 +186,12 @@ def _told_apart(path: Path) -> Iterator[None]:
     except OSError as error:
         reason: Reason = "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "profile_unwritable"
         raise BrowserFailed(reason, f"{path}: {error}") from error
+
+
+def _remove_unless_json(path: Path) -> None:
+    try:
+        json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return
+    except ValueError:
+        path.unlink()

@@ -35,7 +35,7 @@ from tests.isolation.traffic import (
 pytestmark = pytest.mark.alone
 
 #: Seconds of load before a fault, to compare with.
-CALM_S = 8.0
+CALM_S = 6.0
 #: The hurt one is back within this, its restart delay (5 s) not counted.
 BACK_S = 30.0
 RESTART_DELAY_S = 5.0
