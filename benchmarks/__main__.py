@@ -1,6 +1,6 @@
-"""`python -m benchmarks [throughput|ramp|latency|supervision]`: figures, repeated with one command.
+"""`python -m benchmarks [throughput|ramp|latency|supervision|wwebjs]`: figures, repeated with one command.
 
-All but `supervision`, which has a command line of its own, measure the whole gateway.
+All but `supervision` and `wwebjs`, which have command lines of their own, measure the whole gateway.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from benchmarks.gateway import measured_gateway
 from benchmarks.latency import Latency
 from benchmarks.supervision import __main__ as supervision
 from benchmarks.throughput import Load, Run
+from benchmarks.wwebjs import __main__ as wwebjs
 
 #: Messages of a first load that is not counted: pools grow, statements are prepared, tables get statistics.
 WARM_UP = Load(200, 5, 1000)
@@ -79,6 +80,8 @@ def main() -> int:
     """Runs one benchmark. Returns 1 when a message was refused, lost, repeated or out of order."""
     if sys.argv[1:2] == ["supervision"]:
         return supervision.main(sys.argv[2:])
+    if sys.argv[1:2] == ["wwebjs"]:
+        return wwebjs.main(sys.argv[2:])
     options = _parser().parse_args(sys.argv[1:] or ["throughput"])
     print(f"starting a gateway on {report.machine()}", flush=True)
     runs: Sequence[Run | Latency]

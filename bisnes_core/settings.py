@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
+import shlex
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
@@ -124,7 +125,7 @@ class Settings(BaseSettings):
         False, description="Let Selenium Manager download a browser (some 200 MiB) where there is none."
     )
     wwebjs_browser_arguments: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Further arguments for Chromium, separated by spaces."
+        (), description="Further arguments for Chromium, separated by spaces; quoted as in a shell."
     )
     wwebjs_bundles: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Builds of wa-js, tried in order, comma separated. Default: the one of `wpp-whatsapp`."
@@ -240,11 +241,17 @@ class Settings(BaseSettings):
         7 * 86400.0, description="Raw provider events are kept this long after parsing."
     )
 
-    @field_validator("channels", "media_private_hosts", mode="before")
+    @field_validator("channels", "media_private_hosts", "wwebjs_bundles", "wwebjs_bundles_sha256", mode="before")
     @classmethod
-    def _split_channels(cls, value: object) -> object:
+    def _split_at_commas(cls, value: object) -> object:
         """`"meta, loopback"` as the environment gives it."""
         return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+    @field_validator("wwebjs_browser_arguments", mode="before")
+    @classmethod
+    def _split_as_a_shell(cls, value: object) -> object:
+        """Arguments hold commas and, quoted, spaces: `--a=b '--host-resolver-rules=MAP * ~NOTFOUND'`."""
+        return tuple(shlex.split(value)) if isinstance(value, str) else value
 
     # -- what else follows from them ---------------------------------------------------------------------------------
     @cached_property

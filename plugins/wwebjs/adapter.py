@@ -114,8 +114,10 @@ class WwebjsAdapter(ChannelAdapter):
             await asyncio.sleep(self.settings.wwebjs_memory_check_s)
             sessions = sorted(self._sessions.values(), key=lambda session: session.memory_bytes)
             total = sum(session.memory_bytes for session in sessions)
-            if sessions and total > self.settings.wwebjs_memory_total_bytes:
-                sessions[-1].recycle(f"all browsers together have {total // 1024**2} MiB")
+            if total > self.settings.wwebjs_memory_total_bytes:
+                why = f"all browsers together have {total // 1024**2} MiB"
+                # One at a time; the next one where the largest has been replaced too often.
+                any(session.recycle(why) for session in reversed(sessions))
 
     @asynccontextmanager
     async def _page(self, phone: Phone) -> AsyncIterator[Page]:

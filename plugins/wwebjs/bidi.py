@@ -56,8 +56,8 @@ class BidiSocket:
         """Sends a command and waits for its result.
 
         Raises:
-            BrowserFailed: `timeout` (the outcome is unknown), `protocol_error` with the driver's words, or whatever
-                `fail()` was given.
+            BrowserFailed: `timeout` (the outcome is unknown), `protocol_error` with the driver's words, `browser_gone`
+                on a socket that closes, or whatever `fail()` was given.
         """
         if self._failure is not None:
             raise self._failure
@@ -73,6 +73,9 @@ class BidiSocket:
                 return result
         except TimeoutError:
             raise BrowserFailed("timeout", f"{method}: no answer within {timeout_s:g} s") from None
+        except ConnectionError as error:
+            # The moment between a browser's death and its being told.
+            raise BrowserFailed("browser_gone", str(error)) from error
         finally:
             self._waiting.pop(number, None)
 

@@ -48,6 +48,9 @@ _EVENTS: Final = (
 _CRASHED: Final = "goog:cdp.Inspector.targetCrashed"
 #: chromedriver's words (156) when a document goes while one of its functions runs.
 _NAVIGATED: Final = ("navigated or closed", "context was destroyed", "Cannot find context", "no such frame")
+#: Title of the tab in which chromedriver translates BiDi, and the command that takes its document's content away.
+_MAPPER: Final = "BiDi-CDP Mapper"
+_EMPTY: Final = '{"id": 1, "method": "Runtime.evaluate", "params": {"expression": "document.body.replaceChildren()"}}'
 
 
 class Browser:
@@ -140,6 +143,7 @@ class Browser:
         await self._command("session.subscribe", events=_EVENTS)
         with suppress(BrowserFailed):  # a driver without it: the realm's end tells, later
             await self._command("session.subscribe", events=[_CRASHED])
+        await self._silence_mapper()
         behaviour = {"type": "allowed", "destinationFolder": str(self.downloads)}
         await self._command("browser.setDownloadBehavior", downloadBehavior=behaviour)
         if chromium.headless_shell:
@@ -160,6 +164,24 @@ class Browser:
             exited.cancel()
         await self._driver.end()
         raise start_failure("Chromium exited", await last_words(chromium.browser, arguments, self._driver.environment))
+
+    async def _silence_mapper(self) -> None:
+        """Takes away the page into which the driver's mapper tab logs all that passes.
+
+        It holds message texts, is painted with each line, and doubled the time of a send (chromedriver 156). Without
+        the element the mapper logs nothing. Not flat: from a flat session to its own tab the mapper detaches at once.
+        """
+        with suppress(BrowserFailed, StopIteration):
+            found = await self._cdp("Target.getTargets")
+            mapper = next(one["targetId"] for one in found["targetInfos"] if one["title"] == _MAPPER)
+            session = (await self._cdp("Target.attachToTarget", targetId=mapper, flatten=False))["sessionId"]
+            await self._cdp("Target.sendMessageToTarget", sessionId=session, message=_EMPTY)
+            await self._cdp("Target.detachFromTarget", sessionId=session)
+
+    async def _cdp(self, method: str, **params: Any) -> dict[str, Any]:
+        answer = await self._command("goog:cdp.sendCommand", method=method, params=params)
+        result: dict[str, Any] = answer["result"]
+        return result
 
     async def stop(self, *, timeout_s: float = 5.0) -> None:
         """Lets Chromium end by itself; what lives after the deadline is killed. Never raises; may be repeated."""
@@ -223,7 +245,7 @@ class Browser:
         await self._command("script.removePreloadScript", script=preload)
 
     async def open(self, url: str, *, timeout_s: float = 30.0) -> None:
-        """Loads `url` until its document is parsed; `open_failed` with `net::ERR_...` when it cannot be had."""
+        """Loads `url` until its document is parsed; `open_failed`, mostly with `net::ERR_...`, when that fails."""
         await self._load("browsingContext.navigate", timeout_s, url=url)
 
     async def reload(self, *, timeout_s: float = 30.0) -> None:
@@ -234,7 +256,7 @@ class Browser:
         try:
             await self._command(method, context=self._context, wait="interactive", timeout_s=timeout_s, **parameters)
         except BrowserFailed as error:
-            if error.reason == "protocol_error":
+            if error.reason in ("protocol_error", "timeout"):
                 raise BrowserFailed("open_failed", error.text) from error
             raise
 
@@ -300,7 +322,9 @@ class Browser:
         shot = await self._command("browsingContext.captureScreenshot", context=self._context, timeout_s=timeout_s)
         return base64.b64decode(shot["data"])
 
-    async def _command(self, method: str, *, timeout_s: float = SETTING_TIMEOUT_S, **parameters: Any) -> dict[str, Any]:
+    async def _command(
+        self, method: str, /, *, timeout_s: float = SETTING_TIMEOUT_S, **parameters: Any
+    ) -> dict[str, Any]:
         if self._socket is None:
             raise BrowserFailed("browser_gone", "the browser was not started")
         return await self._socket.command(method, parameters, timeout_s)

@@ -18,7 +18,7 @@ Reason = Literal[
     "driver_gone",  # chromedriver (or its guardian) ended or was killed
     "page_crashed",  # the tab crashed; only a new browser helps
     "page_navigated",  # the page went elsewhere while the call was under way: its outcome is unknown
-    "open_failed",  # the page could not be loaded; the text holds `net::ERR_...`
+    "open_failed",  # the page could not be loaded; the text holds `net::ERR_...`, or that nothing answered
     "download_failed",  # the browser gave a download up
     "page_error",  # the page's function threw; see PageError
     "timeout",  # no answer within the call's deadline: its outcome is unknown

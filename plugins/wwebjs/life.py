@@ -62,6 +62,7 @@ class Common:
     Attributes:
         profile: folder of the browser profile.
         requests: what people asked for and is not done yet.
+        asked: something was asked for since this browser's start, or since the last pause.
         wake: something happened that is worth a look.
         sends: messages under way.
         sent_at: monotonic instant of the last one's end.
@@ -76,6 +77,7 @@ class Common:
     pairing: Pairing
     spent: Spent = field(default_factory=Spent)
     requests: deque[Request] = field(default_factory=deque)
+    asked: bool = False
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     sends: int = 0
     sent_at: float = 0.0
@@ -94,14 +96,25 @@ class Common:
         """Monotonic seconds."""
         return time.monotonic()
 
+    def begin(self) -> None:
+        """Another browser: what was said of the last one does not hold any more."""
+        self.asked, self.recycle = False, None
+
+    def grown(self, why: str) -> bool:
+        """Another browser shall replace this one when it is idle; False when that has been done too often."""
+        if self.recycle is None and self.spent.decide(ROWS["memory_soft"], self.now()) is Act.RECYCLE:
+            self.recycle = why
+        return self.recycle is not None
+
     async def pause(self, seconds: float) -> None:
-        """Waits, but no longer than until a person asks for something."""
+        """Waits, but no longer than until a person asks for something; each request ends one pause at most."""
         ends_at = self.now() + seconds
-        while not self.requests and (left_s := ends_at - self.now()) > 0:
+        while not self.asked and (left_s := ends_at - self.now()) > 0:
             self.wake.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(left_s):
                     await self.wake.wait()
+        self.asked = False
 
 
 class Life:
@@ -151,7 +164,8 @@ class Life:
         for attempt in count():
             try:
                 async with starts:
-                    await self._page.open(self._common.settings.wwebjs_url)
+                    settings = self._common.settings
+                    await self._page.open(settings.wwebjs_url, timeout_s=settings.wwebjs_load_s)
                 break
             except BrowserFailed as failure:
                 if classify(failure.reason, failure.text) is not ROWS["network_down"]:
@@ -264,7 +278,7 @@ class Life:
             case Act.RELOAD:
                 _log.info("phone %s: %s, the page is loaded again", self._common.phone.lane, row.fact)
                 self.page, self._caught_up, self._met = None, False, None
-                await self._page.reload()
+                await self._page.reload(timeout_s=self._common.settings.wwebjs_load_s)
                 self._enter(Phase.LOADING)
                 self._phase_at = self._common.now()
             case _:
@@ -323,9 +337,8 @@ class Life:
     def _judge_memory(self) -> None:
         if self.memory_bytes > self._common.settings.wwebjs_memory_hard_bytes:
             raise self._over(ROWS["memory_hard"])
-        over_soft = self.memory_bytes > self._common.settings.wwebjs_memory_soft_bytes
-        if over_soft and self._common.spent.decide(ROWS["memory_soft"], self._common.now()) is Act.RECYCLE:
-            self._common.recycle = f"{self.memory_bytes // 1024**2} MiB"
+        if self.memory_bytes > self._common.settings.wwebjs_memory_soft_bytes:
+            self._common.grown(f"{self.memory_bytes // 1024**2} MiB")
 
     # -- pairing -------------------------------------------------------------------------------------------------------
     async def _show_code(self, level: Level) -> None:

@@ -91,21 +91,17 @@ class Page:
         script = await asyncio.to_thread(bundle.script, mark_read=mark_read)
         await self.browser.add_preload(script, self._hear)
 
-    async def open(self, url: str) -> None:
+    async def open(self, url: str, *, timeout_s: float = OPEN_TIMEOUT_S) -> None:
         """Loads WhatsApp Web."""
-        await self.browser.open(url, timeout_s=OPEN_TIMEOUT_S)
+        await self.browser.open(url, timeout_s=min(timeout_s, OPEN_TIMEOUT_S))
 
-    async def reload(self) -> None:
+    async def reload(self, *, timeout_s: float = OPEN_TIMEOUT_S) -> None:
         """Loads it again."""
-        await self.browser.reload(timeout_s=OPEN_TIMEOUT_S)
+        await self.browser.reload(timeout_s=min(timeout_s, OPEN_TIMEOUT_S))
 
     async def ask(self, name: str, *args: Any, timeout_s: float = CALL_TIMEOUT_S) -> Any:
         """Calls a function of the bridge."""
-        try:
-            return await self.browser.call(_ASK, name, args, timeout_s=timeout_s)
-        except ConnectionError as error:
-            # The moment between a browser's death and its being told.
-            raise BrowserFailed("browser_gone", str(error)) from error
+        return await self.browser.call(_ASK, name, args, timeout_s=timeout_s)
 
     async def level(self, timeout_s: float) -> Level:
         """How the page stands; fetches events that did not come."""

@@ -28,7 +28,7 @@ ASIDE_MAX: Final = 3
 #: Less room than this and no browser is started: a fresh profile writes some 10 MiB, and a database that meets a full
 #: disk may lose the login.
 ROOM_MIN_BYTES: Final = 64 * 1024 * 1024
-#: chromedriver rewrites these in place at each start: killed meanwhile it leaves one cut, which no later start can read.
+#: chromedriver rewrites these in place at each start: killed meanwhile it leaves one cut, and no later start reads it.
 #: They hold no login (tried with 156): Chromium makes them anew.
 SETTINGS: Final = ("Default/Preferences", "Local State")
 #: Longer escaped company ids are cut and told apart by a hash; a name may have 255 bytes, suffixes included.

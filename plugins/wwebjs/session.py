@@ -99,10 +99,10 @@ class PhoneSession:
         """Something about this page is strange: look at it now rather than with the next heartbeat."""
         self.common.wake.set()
 
-    def recycle(self, why: str) -> None:
-        """Another browser as soon as nothing is under way."""
-        self.common.recycle = why
+    def recycle(self, why: str) -> bool:
+        """Another browser as soon as nothing is under way; False when that has been done too often."""
         self.common.wake.set()
+        return self.common.grown(why)
 
     def begins_send(self) -> None:
         """A message goes into the page."""
@@ -138,6 +138,7 @@ class PhoneSession:
     async def _hear_requests(self) -> None:
         while True:
             self.common.requests.append(await self._host.next_request())
+            self.common.asked = True
             self.common.wake.set()
 
     # -- lives ---------------------------------------------------------------------------------------------------------
@@ -173,6 +174,7 @@ class PhoneSession:
     async def _one_life(self) -> None:
         """One browser, from start to end; ends with `Over`."""
         common = self.common
+        common.begin()
         self._life = life = Life(common, self._bundles[self._bundle])
         common.telling.show(PhoneState.INITIALIZING)
         profile = self._profile()
@@ -192,8 +194,6 @@ class PhoneSession:
             await life.watch()
         except BrowserFailed as failure:
             raise self._failed(failure) from failure
-        except ConnectionError as error:
-            raise self._failed(BrowserFailed("browser_gone", str(error))) from error
         except Over as over:
             kill = over.act is Act.KILL
             raise
@@ -221,8 +221,9 @@ class PhoneSession:
         row = over.row
         _log.info("phone %s: %s (%s) %s", self.phone.lane, row.fact if row else "asked", over.act, over.detail[:500])
         match over.act:
-            case Act.EXIT:
-                raise FatalToProcess(f"wwebjs:{row.fact if row else 'exit'}", over.detail)
+            case Act.EXIT if row is not None:
+                self.common.telling.show(row.gave_up, sentence(row, over.detail))
+                raise FatalToProcess(f"wwebjs:{row.fact}", over.detail)
             case Act.NEEDS_QR:
                 return await self._unpaired(over)
             case Act.NEXT_BUNDLE if self._bundle + 1 < len(self._bundles):
@@ -265,7 +266,7 @@ class PhoneSession:
             state, sentence(over.row, over.detail), build=self.news.build, phone_number=self.news.phone_number
         )
         if state not in (PhoneState.ERROR, PhoneState.CONFLICT):
-            return bool(self.common.requests)
+            return self.common.asked
         await self.common.pause(GAVE_UP_S)
         self.common.spent.forget()
         return True

@@ -15,6 +15,16 @@ def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+def test_lists_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(
+        "BISNES_WWEBJS_BROWSER_ARGUMENTS", "--lang=de '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE x'"
+    )
+    monkeypatch.setenv("BISNES_WWEBJS_BUNDLES", "/one.js, /two.js")
+    settings = load_settings()
+    assert settings.wwebjs_browser_arguments == ("--lang=de", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE x")
+    assert settings.wwebjs_bundles == ("/one.js", "/two.js")
+
+
 def test_defaults_need_nothing(tmp_path: Path) -> None:
     settings = load_settings()
     assert settings.home == tmp_path
