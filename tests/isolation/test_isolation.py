@@ -6,6 +6,7 @@ phone is back by itself, nothing accepted is lost, and no message becomes two.
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -39,8 +40,10 @@ CALM_S = 6.0
 #: The hurt one is back within this, its restart delay (5 s) not counted.
 BACK_S = 30.0
 RESTART_DELAY_S = 5.0
-#: The promised ratio of the p99 under a fault to the p99 before it, and the spread of a p99 between two calm stretches.
-RATIO_MAX, NOISE_S = 1.2, 0.02
+#: The promised ratio of the p99 under a fault to the p99 before it. The rest is for two cores that also carry both
+#: simulators, the load and a browser that starts: the kernel lets what runs finish its slice of 3 ms, at each of the
+#: dozen processes that a message passes.
+RATIO_MAX, NOISE_S = 1.2, 0.1
 #: A phone that is not hurt delivers each message within this; in calm it takes a fraction of a second.
 OTHER_WITHIN_S = 5.0
 
@@ -104,6 +107,9 @@ def assert_meta_unmoved(site: Site, measured: Measured) -> None:
         meta_latencies(site.gateway, [one for phone in META_PHONES for one in measured.load.between(phone, *stretch)])
         for stretch in stretches
     )
+    figures = {"before_s": p99(before), "during_s": p99(during), "messages": len(during)}
+    with (site.gateway.home / "p99.jsonl").open("a") as kept:
+        kept.write(json.dumps(figures) + "\n")
     assert p99(during) <= RATIO_MAX * p99(before) + NOISE_S, (p99(before), p99(during))
     assert statuses(site.gateway, measured.load.all(*META_PHONES)) <= {"sent", "delivered", "read"}
 
