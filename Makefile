@@ -24,7 +24,7 @@ run: .venv/.run ## start the whole gateway with embedded services, simulators an
 # A selection may leave one of the two without tests (status 5).
 define run_tests
 @failed=0; run() { "$$@" || { status=$$?; [ $$status = 5 ] || failed=$$status; }; }; \
-run $(1) -m "not soak and not alone" --numprocesses 3 --dist loadfile $(ARGS); run $(1) -m alone $(ARGS); exit $$failed
+run $(1) -m "not soak and not alone" --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS); run $(1) -m alone $(ARGS); exit $$failed
 endef
 
 test: .venv/.dev browser ## run every test but the soak tests
