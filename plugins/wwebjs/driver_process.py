@@ -127,10 +127,12 @@ class DriverProcess(asyncio.Protocol):
         if pipe is not None:
             os.close(pipe)
         process = self._process
-        if process is not None and not await self.ends_within(END_TIMEOUT_S):  # stuck or stopped: then without it
-            process_tree.kill_all([process.pid, *guardian.descendants(process.pid)])
-            await self.ends_within(END_TIMEOUT_S)
-        # The guardian, if it was killed, has adopted nobody.
-        await process_tree.kill_processes_of(self._profile.path, END_TIMEOUT_S)
-        if self._ear is not None:
-            self._ear.close()
+        try:
+            if process is not None and not await self.ends_within(END_TIMEOUT_S):  # stuck or stopped: then without it
+                process_tree.kill_all([process.pid, *guardian.descendants(process.pid)])
+                await self.ends_within(END_TIMEOUT_S)
+            # The guardian, if it was killed, has adopted nobody.
+            await process_tree.kill_processes_of(self._profile.path, END_TIMEOUT_S)
+        finally:
+            if self._ear is not None:
+                self._ear.close()
