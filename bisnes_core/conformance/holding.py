@@ -20,6 +20,9 @@ CLOSE_S: Final = 5.0
 #: A session that gives up at once on every request is not opened more often than this.
 AGAIN_S: Final = 0.2
 
+#: An end that is under way, such as that of a browser, takes a fraction of this.
+FINISH_S: Final = 1.0
+
 
 class LoopThread:
     """An event loop that runs in a thread until it is closed."""
@@ -51,9 +54,11 @@ class LoopThread:
         return self.call(_others)
 
     def close(self) -> None:
-        """Ends it; what still runs in it is cancelled."""
+        """Ends it; what still runs in it may finish, then it is cancelled."""
 
         async def cancel_all() -> None:
+            if tasks := _others():
+                await asyncio.wait(tasks, timeout=FINISH_S)
             tasks = _others()
             for task in tasks:
                 task.cancel()
