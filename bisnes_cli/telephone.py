@@ -34,18 +34,28 @@ def scan() -> None:
         raise Refused("No demo has run here. Start it: bisnes up --demo", NOT_RUNNING)
     api = Api(f"http://127.0.0.1:{kept.ports['api']}", kept.key)
     click.echo("waiting for the QR")
-    qr = _wait_for_qr(api)
-    if qr is None:
+    if not _scanned(api, Api(f"http://127.0.0.1:{kept.ports['whatsapp_web']}")):
         click.echo(f"phone {SCANNED_PHONE} is ready already")
         return
-    simulator = Api(f"http://127.0.0.1:{kept.ports['whatsapp_web']}")
-    simulator.call("POST", "/control/scan", {"qr": qr, "account": TELEPHONE}).require(200, 201, 204)
     click.echo("scanned")
     for _ in looks(READY_S):
         if _state(api) == "ready":
             click.echo(f"phone {SCANNED_PHONE} is ready, its number is {TELEPHONE}")
             return
     raise Refused(f"The phone is still {_state(api)!r} after {READY_S:g} s; see: bisnes logs wwebjs")
+
+
+def _scanned(api: Api, simulator: Api) -> bool:
+    """Scans the QR that is shown, the next one when it was renewed meanwhile; False when the phone needs none."""
+    for _ in looks(QR_S):
+        qr = _wait_for_qr(api)
+        if qr is None:
+            return False
+        answer = simulator.call("POST", "/control/scan", {"qr": qr, "account": TELEPHONE})
+        if answer.status != 404:
+            answer.require(200, 201, 204)
+            return True
+    raise Refused(f"No QR could be scanned within {QR_S:g} s; see: bisnes logs wwebjs")
 
 
 def _session(api: Api) -> dict[str, Any]:

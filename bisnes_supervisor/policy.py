@@ -24,6 +24,9 @@ OTHERS_OPTIONS = ("graceful_timeout", "max_retry", "max_age", "max_age_variance"
 #: Asked to recycle at this share of the hard limit, when nothing else is said.
 SOFT_SHARE = 0.9
 
+#: Lowest priority of the kernel, setpriority(2).
+NICENESS_MAX = 19
+
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMG]?)B?", re.IGNORECASE)
@@ -57,6 +60,7 @@ class Policy:
         watch: paths whose change reloads the watcher (development).
         ignore_watch: regular expressions; a path in which one is found does not.
         start_while: the watcher runs while this file exists.
+        niceness: how willingly its processes leave the processors to others, 0 to 19.
     """
 
     restart_delay_s: float = 0.0
@@ -77,6 +81,7 @@ class Policy:
     watch: tuple[str, ...] = ()
     ignore_watch: tuple[str, ...] = ()
     start_while: str | None = None
+    niceness: int = 0
 
 
 def duration_s(text: str) -> float:
@@ -110,6 +115,12 @@ def _duration_or(word: str, meaning: Any) -> Callable[[str], Any]:
 def _count(text: str) -> int:
     if not text.strip().isdigit() or int(text) < 1:
         raise ValueError("wants a whole number from 1 on")
+    return int(text)
+
+
+def _niceness(text: str) -> int:
+    if not text.strip().isdigit() or int(text) > NICENESS_MAX:
+        raise ValueError(f"wants a whole number from 0 to {NICENESS_MAX}")
     return int(text)
 
 
@@ -172,6 +183,7 @@ _OPTIONS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "watch": ("watch", _words),
     "ignore_watch": ("ignore_watch", _patterns),
     "start_while": ("start_while", str.strip),
+    "nice": ("niceness", _niceness),
 }
 
 #: Ours, but read by the watcher itself: it sets an option of Circus's own.

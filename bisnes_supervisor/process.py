@@ -12,6 +12,7 @@ import circus.process
 from bisnes_supervisor import stale
 from bisnes_supervisor.attendance import Attendance
 from bisnes_supervisor.death import Cause
+from bisnes_supervisor.niceness import AGAIN_S, set_niceness
 from bisnes_supervisor.tree import OWNER_MARK
 
 #: Points of the memory curve that are kept: ten minutes at one every two seconds.
@@ -51,6 +52,12 @@ class Process(circus.process.Process):
         options["env"] = {**(options.get("env") or {}), **stale.mark(), OWNER_MARK: self.mark}
         super().__init__(name, wid, cmd, **options)
         stale.note_start(self.pid, getattr(self.watcher, "priority", 0))
+        if self.watcher.policy.niceness:
+            self._yield_processors(self.watcher.policy.niceness)
+
+    def _yield_processors(self, niceness: int) -> None:
+        if not self.gone.done() and not set_niceness(self.pid, niceness):
+            asyncio.get_event_loop_policy().get_event_loop().call_later(AGAIN_S, self._yield_processors, niceness)
 
     def to_be_ended(self, purpose: Cause, detail: str = "") -> None:
         """Notes why; the first reason stands."""

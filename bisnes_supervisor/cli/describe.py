@@ -112,6 +112,8 @@ def _about_occasions(policy: dict[str, Any]) -> Iterator[str]:
         yield f"reloaded when something changes in {', '.join(policy['watch'])}{but}"
     if policy["start_while"]:
         yield f"runs while there is a file {policy['start_while']}"
+    if policy["niceness"]:
+        yield f"leaves the processors to others (nice {policy['niceness']})"
 
 
 def event_lines(events: Iterable[dict[str, Any]], *, briefly: bool = False) -> Iterator[Text]:

@@ -20,6 +20,8 @@ from plugins.wwebjs.browser_failed import BrowserFailed
 
 #: Time to open the socket of a session that the driver has just promised.
 CONNECT_TIMEOUT_S: Final = 10.0
+#: Time to hand the closing frame to the kernel, which is full where the other end has not read for long.
+CLOSE_TIMEOUT_S: Final = 1.0
 
 Event = Callable[[str, dict[str, Any]], None]
 
@@ -92,9 +94,16 @@ class BidiSocket:
         if reader is not None:
             reader.cancel()
             await asyncio.wait([reader])
-        if self._session is not None:
-            # The session drops the socket without a closing handshake: the other end may be hanging or dead.
-            await self._session.close()
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                if self._socket is not None:
+                    # With its reader cancelled it says so and waits for no answer: the other end may hang or be dead.
+                    await self._socket.close()
+        except TimeoutError:
+            pass
+        finally:
+            if self._session is not None:
+                await self._session.close()
 
     async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         try:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -118,13 +119,17 @@ async def _version_of(program: Path) -> str:
         )
     except OSError as error:
         raise NoBrowser("no_browser", f"{program}: {error}; install with: {MEND}") from error
+    said = b""
     try:
         async with asyncio.timeout(VERSION_TIMEOUT_S):
             said, _ = await process.communicate()
     except TimeoutError:
-        process.kill()
-        await process.wait()
-        said = b""
+        pass
+    finally:  # also when whoever asks is cancelled
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
     found = re.search(rb"(\d+(?:\.\d+){1,3})", said)
     if found is None:
         raise NoBrowser("no_browser", f"{program} does not tell its version; install with: {MEND}")

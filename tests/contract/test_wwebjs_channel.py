@@ -102,8 +102,7 @@ class TestWwebjs(SessionSuite):
         return [row for row in self.whatsapp.ledger(NUMBER) if row["order"] > self.after]
 
     def pair(self, news: SessionNews) -> None:
-        assert news.qr is not None
-        self.whatsapp.scan(news.qr, NUMBER)
+        self.whatsapp.scan(lambda: news.qr, NUMBER)
 
     def write(self, text: str) -> None:
         self.whatsapp.write(NUMBER, **{"from": "60122222222", "text": text})

@@ -190,6 +190,20 @@ def test_a_watcher_for_an_unset_variable_stays_stopped_once_it_is_set_even_in_a_
         assert circus.call("status")["statuses"] == {"embedded": "active", "given": "stopped", "filed": "stopped"}
 
 
+def test_a_process_and_what_it_starts_yield_the_processors_within_and_among_sessions(tmp_path: Path) -> None:
+    parent = program(tmp_path, "parent", "import os, signal\nos.fork()\nprint('up', flush=True)\nsignal.pause()\n")
+    ini = watcher("nice", parent, "nice = 7") + watcher("other", program(tmp_path, "sleeper", SLEEPER))
+    with circusd(tmp_path, ini) as circus:
+        circus.wait_for_line("nice-out", "up", 2)
+        circus.wait_for_line("other-out", "up")
+        nice, other = (psutil.Process(circus.pids(name)[0]) for name in ("nice", "other"))
+        both = (nice, *nice.children())
+        eventually(lambda: {process.nice() - other.nice() for process in both} == {7}, 5, "it to be nice")
+        groups = [Path(f"/proc/{process.pid}/autogroup") for process in (nice, other)]
+        if groups[0].exists():
+            assert [group.read_text().split()[-1] for group in groups] == ["7", "0"]
+
+
 def test_a_port_is_the_one_of_the_environment_and_the_control_socket_is_private(tmp_path: Path) -> None:
     port = free_port()
     sleeper = program(tmp_path, "sleeper", SLEEPER)

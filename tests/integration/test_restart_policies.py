@@ -223,7 +223,7 @@ def test_a_daemon_of_a_living_process_is_left_alone(tmp_path: Path) -> None:
     """A helper that forked itself away (as Chromium's crash handler does) belongs to its owner while that lives."""
     text = (
         "import os, signal\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n"
-        "        print('daemon', os.getpid(), flush=True)\n        signal.pause()\n    os._exit(0)\n"
+        "        print(f'daemon {os.getpid()}\\n', end='', flush=True)\n        signal.pause()\n    os._exit(0)\n"
         "os.wait()\nprint('up', flush=True)\nsignal.pause()\n"
     )
     with circusd(tmp_path, watcher("owner", program(tmp_path, "owner", text))) as circus:

@@ -188,6 +188,11 @@ def test_a_page_is_called_and_weighed_and_seen(profile: Profile, url: str, kind:
     run(scenario)
 
 
+def scheduling_groups(processes: list[psutil.Process]) -> set[str]:
+    """The kernel's, with their niceness; none where it makes none of sessions."""
+    return {path.read_text() for one in processes if (path := Path(f"/proc/{one.pid}/autogroup")).exists()}
+
+
 def test_a_browser_has_none_of_our_secrets_and_yields_the_processors(
     profile: Profile, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,6 +205,9 @@ def test_a_browser_has_none_of_our_secrets_and_yields_the_processors(
             assert len(browsers) > 3
             assert all("only-for-us" not in one.environ().values() for one in browsers)
             assert min(one.nice() for one in browsers) >= os.nice(0) + guardian.NICENESS
+            groups = scheduling_groups(browsers)
+            assert {int(group.split()[-1]) for group in groups} <= {os.nice(0) + guardian.NICENESS}
+            assert not groups & scheduling_groups([psutil.Process()]), "that would slow us down, too"
 
     run(scenario)
 

@@ -68,9 +68,7 @@ def pair(site: Site, phone: int, number: str) -> None:
     body = {"phoneIndex": phone, "connectionType": "wwebjs", "config": {"pace": UNPACED}}
     answer = site.gateway.request("POST", f"/api/v2/phones/{COMPANY}", json=body)
     assert answer.status_code == 201, answer.text
-    qr = eventually(lambda: shown_qr(site.gateway, phone), 60, f"the QR of phone {phone}")
-    assert qr
-    site.web.scan(qr, number)
+    site.web.scan(lambda: shown_qr(site.gateway, phone), number, 60)
     eventually(lambda: state(site.gateway, phone) == "ready", 60, f"phone {phone} to be ready")
 
 

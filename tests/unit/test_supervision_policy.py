@@ -57,6 +57,8 @@ def test_off_and_never() -> None:
         ("max_restarts", "0", "whole number"),
         ("max_restarts", "many", "whole number"),
         ("max_memory_restart", "lots", "K, M or G"),
+        ("nice", "-5", "0 to 19"),
+        ("nice", "20", "0 to 19"),
         ("stop_exit_codes", "0 300", "exit codes"),
         ("cron_restart", "61 * * * *", "cron expression"),
         ("wait_ready", "3000", "http://"),

@@ -139,6 +139,7 @@ def test_a_policy_is_told_in_words_and_only_what_holds() -> None:
         cron_restart="0 3 * * *",
         watch="src",
         start_while="var/phones",
+        nice="5",
     )
     for sentence in (
         "started again 5s after its end",
@@ -152,6 +153,7 @@ def test_a_policy_is_told_in_words_and_only_what_holds() -> None:
         "replaced one after another at 0 3 * * *",
         "reloaded when something changes in src",
         "runs while there is a file var/phones",
+        "leaves the processors to others (nice 5)",
     ):
         assert sentence in told
 

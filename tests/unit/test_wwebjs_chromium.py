@@ -6,10 +6,12 @@ import asyncio
 import json
 from pathlib import Path
 
+import psutil
 import pytest
 
 from plugins.wwebjs.browser_failed import NoBrowser
 from plugins.wwebjs.chromium import MEND, find_chromium
+from tests.fixtures.eventually import eventually
 
 
 @pytest.fixture
@@ -106,3 +108,20 @@ def test_a_download_that_fails_is_told(on_path: Path, tmp_path: Path, monkeypatc
     with pytest.raises(NoBrowser, match="Selenium Manager") as caught:
         asyncio.run(find_chromium(may_download=True))
     assert MEND in caught.value.text
+
+
+def test_a_program_that_is_asked_for_its_version_ends_with_the_asker(on_path: Path, tmp_path: Path) -> None:
+    asked = tmp_path / "asked"
+    browser = program(on_path / "chromium", "")
+    browser.write_text(f"#!/bin/sh\necho $$ > {asked}.new && /bin/mv {asked}.new {asked}\nexec /bin/sleep 60\n")
+    program(on_path / "chromedriver", "ChromeDriver 156.0.1.2")
+
+    async def ask_and_give_up() -> None:
+        asking = asyncio.create_task(find_chromium())
+        await asyncio.to_thread(eventually, asked.exists, 10, "the program to run")
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        assert not psutil.pid_exists(int(asked.read_text()))
+
+    asyncio.run(ask_and_give_up())
