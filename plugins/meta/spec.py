@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, Final
 
 from bisnes_core.channel import ChannelSpec, Webhook
 from bisnes_core.errors import Permanent, Unsupported
 from bisnes_core.message import Kind
+from bisnes_core.payload import check_payload
 from bisnes_core.retry import RetryRule
 from bisnes_core.routing import PERSON, chat_kind
 from plugins.meta import webhook
 
 #: Longest text body, in characters. Source: Meta, messages/send-messages, read 2026-09-11.
 TEXT_MAX_CHARACTERS: Final = 4096
-#: Longest reaction, in code points: the longest emoji that Unicode recommends has 10 (two people, hands, skin tones).
-EMOJI_MAX_CODE_POINTS: Final = 32
+#: Kinds that are built.
+KINDS: Final = frozenset({Kind.TEXT, Kind.REACTION, Kind.READ})
 #: Meta's message ids: opaque, at least up to 128 characters; the bound only keeps nonsense out.
 MESSAGE_ID: Final = re.compile(r"wamid\.[A-Za-z0-9+/=_-]{4,512}")
 
@@ -92,69 +92,25 @@ def check(kind: Kind, chat_id: str, payload: Mapping[str, Any]) -> None:
         Unsupported: when Meta has no such kind or chat.
         Permanent: when the payload breaks one of Meta's limits.
     """
-    check_payload = _PAYLOAD_CHECKS.get(kind)
-    if check_payload is None:
+    if kind not in KINDS:
         raise Unsupported("unsupported_kind", f"{kind} cannot be sent through Meta's Cloud API yet")
     if chat_kind(chat_id) not in (PERSON, "user"):
         raise Unsupported(
             "unsupported_chat", "Meta's Cloud API reaches people by phone number or business-scoped user id"
         )
-    check_payload(payload)
-
-
-def _check_text(payload: Mapping[str, Any]) -> None:
-    text = _string(payload, "text")
-    if not text:
-        raise Permanent("invalid_field", "text must not be empty")
+    check_payload(kind, payload)
+    text = payload.get("text", "")
     if len(text) > TEXT_MAX_CHARACTERS:
         raise Permanent("over_limit", f"text has {len(text)} characters; Meta takes {TEXT_MAX_CHARACTERS}")
-    if payload.get("reply_to") is not None:
-        _check_message_id(payload, "reply_to")
-    _check_flag(payload, "preview_url")
+    for name in ("reply_to", "message_id"):
+        if payload.get(name) is not None and not MESSAGE_ID.fullmatch(payload[name]):
+            raise Permanent("invalid_field", f"{name} must be Meta's id of a message, such as wamid.HBgL…")
 
-
-def _check_reaction(payload: Mapping[str, Any]) -> None:
-    _check_message_id(payload, "message_id")
-    if len(_string(payload, "emoji")) > EMOJI_MAX_CODE_POINTS:
-        raise Permanent("over_limit", "emoji must be one emoji, or empty to remove the reaction")
-    if payload.get("reply_to") is not None:
-        raise Permanent("invalid_field", "a reaction cannot quote a message: reply_to must be absent")
-
-
-def _check_read(payload: Mapping[str, Any]) -> None:
-    _check_message_id(payload, "message_id")
-    _check_flag(payload, "typing")
-
-
-def _check_message_id(payload: Mapping[str, Any], name: str) -> None:
-    if not MESSAGE_ID.fullmatch(_string(payload, name)):
-        raise Permanent("invalid_field", f"{name} must be Meta's id of a message, such as wamid.HBgL…")
-
-
-def _check_flag(payload: Mapping[str, Any], name: str) -> None:
-    if not isinstance(payload.get(name, False), bool | None):
-        raise Permanent("invalid_field", f"{name} must be true or false")
-
-
-def _string(payload: Mapping[str, Any], name: str) -> str:
-    value = payload.get(name)
-    if not isinstance(value, str):
-        raise Permanent("invalid_field", f"{name} must be a string")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise Permanent("invalid_field", f"{name} holds half of a surrogate pair, which is no character") from None
-    return value
-
-
-_PAYLOAD_CHECKS: Final = MappingProxyType(
-    {Kind.TEXT: _check_text, Kind.REACTION: _check_reaction, Kind.READ: _check_read}
-)
 
 SPEC: Final = ChannelSpec(
     name="meta",
     connection_types=("meta_direct", "meta_embedded", "360dialog", "official"),
-    kinds=frozenset(_PAYLOAD_CHECKS),
+    kinds=KINDS,
     config_schema=CONFIG_SCHEMA,
     adapter="plugins.meta.adapter:MetaAdapter",
     check=check,

@@ -20,8 +20,13 @@ END_TIMEOUT_S: Final = 2.0
 LOOK_EVERY_S: Final = 0.1
 #: As much of what driver and Chromium say is kept, to tell why a start failed.
 TAIL_BYTES: Final = 4096
-#: chromedriver's own words, once it listens (156).
+#: What the dead have said is read within milliseconds of their end.
+HEARING_S: Final = 1.0
+#: Ports that a driver may find taken before a start counts as failed; with 9,000 in use, 15 of 20 were (measured).
+PORT_TRIES: Final = 10
+#: chromedriver's own words, once it listens, and when it cannot (156).
 _PORT: Final = re.compile(rb"started successfully on port (\d+)")
+_PORT_TAKEN: Final = re.compile(rb"IPv[46] port not available")
 #: Variables that Chromium and its libraries read. The others hold keys: a page that breaks out must not find them.
 _PASSED: Final = re.compile(r"(PATH|HOME|USER|LANG|LANGUAGE|TZ|LC_.*|LD_.*|XDG_.*|FONTCONFIG_.*|FC_.*)$")
 _DRIVER: Final = re.compile(rf"^{guardian.DRIVER_LINE} (\d+)$".encode(), re.MULTILINE)
@@ -36,29 +41,47 @@ class DriverProcess(asyncio.Protocol):
         self._pipe: int | None = None
         self._ear: asyncio.ReadTransport | None = None
         self._said = b""
+        self._all_said = asyncio.Event()
         self._port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._driver: int | None = None
 
     async def start(self, driver: Path, timeout_s: float) -> int:
         """Starts both; gives the port chromedriver listens on, on 127.0.0.1.
 
+        chromedriver takes a port that is free for IPv6 and ends when somebody has it for IPv4: then it gets another.
+
         Raises:
             BrowserFailed: `start_failed` with what they said.
         """
-        await self._spawn(driver)
+        for _ in range(PORT_TRIES):
+            await self._spawn(driver)
+            await self._up_or_ended(timeout_s)
+            if self._port.done():
+                return self._port.result()
+            if not _PORT_TAKEN.search(self._said):
+                break
+            await self.end()
+            await self._all_said.wait()
+        raise BrowserFailed("start_failed", f"chromedriver did not come up: {self.said}")
+
+    async def _up_or_ended(self, timeout_s: float) -> None:
+        """Returns when the port is known, the guardian has ended and all that was said is heard, or time is up."""
         assert self._process is not None  # noqa: S101 - spawned
         ended = asyncio.create_task(self._process.wait())
         try:
             await asyncio.wait({ended, self._port}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+            if ended.done() and not self._port.done():
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(HEARING_S):
+                        await self._all_said.wait()
         finally:
             ended.cancel()
-        if not self._port.done():
-            raise BrowserFailed("start_failed", f"chromedriver did not come up: {self.said}")
-        return self._port.result()
 
     async def _spawn(self, driver: Path) -> None:
         """Starts the guardian in a session of its own: a signal to our process group is not one to the browser."""
         lock = self._profile.lock
+        self._said, self._driver = b"", None
+        self._all_said.clear()
         ours_in, theirs_in = os.pipe(), os.pipe()
         listen, say = ours_in
         read_end, self._pipe = theirs_in
@@ -90,6 +113,10 @@ class DriverProcess(asyncio.Protocol):
             self._driver = int(named[1])
         if listening := _PORT.search(self._said):
             self._port.set_result(int(listening[1]))
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """Nobody is left who could say anything."""
+        self._all_said.set()
 
     @property
     def environment(self) -> dict[str, str]:

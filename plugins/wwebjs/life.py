@@ -26,7 +26,8 @@ from plugins.wwebjs.level import STATES, Level, Limits, Phase, fact_of, phase_of
 from plugins.wwebjs.page import Event, Page
 from plugins.wwebjs.pairing import PAIRED, Pairing, is_paired, note_pairing, paired_at
 from plugins.wwebjs.telling import Telling
-from plugins.wwebjs.trouble import ROWS, Act, Row, Spent, classify
+from plugins.wwebjs.trouble import Act, Row, Spent
+from plugins.wwebjs.trouble_table import ROWS, classify
 
 #: A page on its way up is looked at this often, when it tells nothing by itself.
 LOOK_S: Final = 1.0

@@ -23,7 +23,8 @@ from bisnes_core.session import PhoneState, SessionNews
 from plugins.wwebjs.browser_failed import BrowserFailed
 from plugins.wwebjs.ids import read_key, web_id
 from plugins.wwebjs.page import Page
-from plugins.wwebjs.trouble import Act, classify
+from plugins.wwebjs.trouble import Act
+from plugins.wwebjs.trouble_table import classify
 
 #: Kinds that carry a file.
 FILES: Final = frozenset({Kind.IMAGE, Kind.VIDEO, Kind.AUDIO, Kind.DOCUMENT, Kind.STICKER})

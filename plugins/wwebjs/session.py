@@ -25,7 +25,8 @@ from plugins.wwebjs.page import Page
 from plugins.wwebjs.pairing import Pairing
 from plugins.wwebjs.profile import Profile
 from plugins.wwebjs.telling import Telling
-from plugins.wwebjs.trouble import ROWS, Act, classify, restart_pause_s
+from plugins.wwebjs.trouble import Act, restart_pause_s
+from plugins.wwebjs.trouble_table import ROWS, classify
 
 #: A phone that gave up tries again after this, or when a person asks.
 GAVE_UP_S: Final = 900.0

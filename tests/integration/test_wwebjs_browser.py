@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -638,6 +639,24 @@ def test_a_failed_start_says_why_and_leaves_nothing(
 
     run(scenario)
     run(lambda: _starts(profile))
+
+
+def test_a_driver_that_finds_its_port_taken_gets_another(profile: Profile, tmp_path: Path) -> None:
+    """It takes one that is free for IPv6, and ends when somebody listens there on IPv4 (chromedriver 156)."""
+    real, driver, tries = chromium(KINDS[0]), tmp_path / "driver", tmp_path / "tries"
+    driver.write_text(
+        f'#!/bin/sh\necho x >> {tries}\n[ $(wc -l < {tries}) -gt 2 ] && exec {real.driver} "$@"\n'
+        "echo 'IPv4 port not available. Exiting...'\nexit 1\n"
+    )
+    driver.chmod(0o755)
+
+    async def scenario() -> None:
+        browser = await Browser.start(profile, replace(real, driver=driver), extra_arguments=OFFLINE)
+        assert await browser.call("() => 1") == 1
+        await browser.kill()
+
+    run(scenario)
+    assert len(tries.read_text().splitlines()) == 3
 
 
 async def _starts(profile: Profile) -> None:

@@ -23,7 +23,8 @@ from bisnes_core.message import Kind
 from bisnes_core.session import Ask, PhoneState, Request
 from plugins.wwebjs.pairing import note_pairing
 from plugins.wwebjs.profile import Profile
-from plugins.wwebjs.trouble import RELOADS, RESTARTS, ROWS, Act
+from plugins.wwebjs.trouble import RELOADS, RESTARTS, Act
+from plugins.wwebjs.trouble_table import ROWS
 from tests.fixtures.eventually import eventually
 from tests.fixtures.whatsapp_web import READY_S, SOON_S, Channel, Listening, WhatsApp
 
@@ -49,7 +50,7 @@ PROVOKED: Final = {
     "memory_soft": "trouble_rows.test_a_browser_that_is_always_too_large_is_replaced_four_times_then_kept",
     "memory_hard": "recovery.test_a_browser_past_its_hard_limit_is_replaced_at_once_past_its_soft_one_when_idle",
     "profile_in_use": "trouble_rows.test_a_profile_that_stays_in_use_is_asked_for_ten_times_then_left",
-    "start_failed": "recovery.test_a_browser_that_does_not_start_is_tried_once_more",
+    "start_failed": "recovery.test_a_browser_that_does_not_start_is_tried_three_times_more",
     "no_browser": "trouble_rows.test_a_request_that_cannot_be_served_is_not_tried_in_circles",
     "profile_unwritable": "recovery.test_a_profile_that_cannot_be_written_is_an_error",
     "disk_full": "trouble_rows.test_on_a_full_disk_the_process_ends",

@@ -18,7 +18,6 @@ from tests.isolation.furnished import (
     WEB_PHONES,
     Site,
     add_meta_phone,
-    pair,
 )
 
 
@@ -38,8 +37,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             "PYTHONPATH": str(home / "python"),
         }
         with start_gateway(home, settings) as gateway:
-            made = Site(gateway, web, {phone: f"6011000000{phone}" for phone in WEB_PHONES}, home / "python" / "broken")
+            made = Site(gateway, web, broken=home / "python" / "broken")
             add_meta_phone(gateway, META_PHONES[1])
-            for phone, number in made.numbers.items():
-                pair(made, phone, number)
+            made.pair(*WEB_PHONES)
             yield made

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.fixtures.eventually import eventually
 from tests.fixtures.gateway import COMPANY, Gateway
-from tests.fixtures.whatsapp_web import WhatsApp
+from tests.fixtures.paired_phones import PairedPhones
 
 META_PHONES, WEB_PHONES = (0, 2), (3, 4)
 #: Period of the probe of each page; production's is longer.
@@ -37,18 +36,17 @@ if flag.exists() and sys.orig_argv[-2:] == ["channel", "wwebjs"]:
 """
 
 
-#: The load of a test is no ban.
-UNPACED = {"gap_s": 0, "daily_max": None, "new_chats_daily_max": None, "warm_up_days": 0}
-
-
 @dataclass
-class Site:
-    """The gateway, the simulated WhatsApp Web, and who has which number."""
+class Site(PairedPhones):
+    """The gateway with phones of both kinds.
 
-    gateway: Gateway
-    web: WhatsApp
-    numbers: dict[int, str]
-    broken: Path
+    Attributes:
+        broken: a file that breaks the plug-in while it exists.
+        calm_s: latencies of the Cloud API phones in all seconds without a fault so far.
+    """
+
+    broken: Path = field(kw_only=True)
+    calm_s: list[float] = field(default_factory=list)
 
     def broken_starts(self) -> int:
         """How often a worker met the broken plug-in."""
@@ -61,22 +59,3 @@ def add_meta_phone(gateway: Gateway, index: int) -> None:
     body = {"phoneIndex": index, "connectionType": "meta_direct", "config": config}
     answer = gateway.request("POST", f"/api/v2/phones/{COMPANY}", json=body)
     assert answer.status_code == 201, answer.text
-
-
-def pair(site: Site, phone: int, number: str) -> None:
-    """Adds a phone, scans its QR and waits until it is ready."""
-    body = {"phoneIndex": phone, "connectionType": "wwebjs", "config": {"pace": UNPACED}}
-    answer = site.gateway.request("POST", f"/api/v2/phones/{COMPANY}", json=body)
-    assert answer.status_code == 201, answer.text
-    site.web.scan(lambda: shown_qr(site.gateway, phone), number, 60)
-    eventually(lambda: state(site.gateway, phone) == "ready", 60, f"phone {phone} to be ready")
-
-
-def shown_qr(gateway: Gateway, phone: int) -> str | None:
-    answer = gateway.request("GET", f"/api/v2/phones/{COMPANY}/{phone}/qr?format=text")
-    return answer.text if answer.status_code == 200 else None
-
-
-def state(gateway: Gateway, phone: int) -> str:
-    """The phone's state as the API shows it."""
-    return str(gateway.request("GET", f"/api/v2/phones/{COMPANY}/{phone}/session").json()["session"]["state"])

@@ -27,11 +27,11 @@ import psutil
 import pytest
 
 from tests.fixtures.eventually import eventually
-from tests.fixtures.gateway import Gateway, start_gateway
+from tests.fixtures.gateway import Gateway
 from tests.fixtures.load import Load, reckon
+from tests.fixtures.paired_phones import PairedPhones, start_paired_phones
 from tests.fixtures.services import ROOT
 from tests.fixtures.whatsapp_web import WhatsApp
-from tests.isolation.furnished import Site, pair, state
 from tests.isolation.traffic import p99
 from tests.soak.browsers import Watch, most_at_once, starts
 
@@ -68,17 +68,14 @@ def raise_limit(home: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PairedPhones]:
     """A gateway for twenty phones, without one yet."""
     home = tmp_path_factory.mktemp("twenty")
     raise_limit(home)
     with closing(WhatsApp()) as web:
-        settings = {
-            "BISNES_WWEBJS_URL": f"{web.url}/",
-            "BISNES_WWEBJS_MEMORY_TOTAL_BYTES": str(MEMORY_TOTAL_BYTES),
-        }
-        with start_gateway(home, settings) as gateway:
-            yield Site(gateway, web, {phone: f"6011000000{phone}" for phone in PHONES}, home / "never")
+        settings = {"BISNES_WWEBJS_MEMORY_TOTAL_BYTES": str(MEMORY_TOTAL_BYTES)}
+        with start_paired_phones(home, web, settings) as made:
+            yield made
 
 
 @dataclass
@@ -90,7 +87,7 @@ class Talk:
         written: texts that people wrote to a phone.
     """
 
-    site: Site
+    site: PairedPhones
     sent: dict[str, tuple[str, float]] = field(default_factory=dict)
     written: set[str] = field(default_factory=set)
     failure: BaseException | None = None
@@ -146,13 +143,13 @@ class Talk:
         return Counter(str(content) for (content,) in rows)
 
 
-def pair_all(site: Site) -> None:
+def pair_all(site: PairedPhones) -> None:
     with ThreadPoolExecutor(CORES) as pool:
-        for done in [pool.submit(pair, site, phone, number) for phone, number in site.numbers.items()]:
+        for done in [pool.submit(site.pair, phone) for phone in PHONES]:
             done.result()
 
 
-def restart_all(site: Site) -> tuple[float, list[tuple[float, float]]]:
+def restart_all(site: PairedPhones) -> tuple[float, list[tuple[float, float]]]:
     """Kills the process and waits for every phone; seconds until then, and the spans of the starts."""
     gateway = site.gateway
     died_at = time.time()
@@ -161,7 +158,7 @@ def restart_all(site: Site) -> tuple[float, list[tuple[float, float]]]:
 
     def all_ready() -> bool:
         # A session says that it begins before it starts its browser: with all browsers up no state is of before.
-        return all(state(gateway, phone) == "ready" for phone in PHONES) and len(starts(gateway)) >= len(PHONES)
+        return all(site.states(phone)[-1] == "ready" for phone in PHONES) and len(starts(gateway)) >= len(PHONES)
 
     eventually(all_ready, ALL_READY_S, "every phone to be ready again")
     return time.time() - died_at, starts(gateway)
@@ -181,7 +178,7 @@ def accept_latencies(gateway: Gateway, load: Load) -> list[float]:
     return sorted(one.latency_s for one in load.accepted)
 
 
-def test_twenty_phones_share_one_machine(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+def test_twenty_phones_share_one_machine(site: PairedPhones, capsys: pytest.CaptureFixture[str]) -> None:
     gateway = site.gateway
     before = without_browsers(gateway)
     pair_all(site)

@@ -12,7 +12,8 @@ from plugins.wwebjs.browser_failed import BrowserFailed, PageError, Reason
 from plugins.wwebjs.level import Level, Limits, Phase, fact_of, phase_of, read_level
 from plugins.wwebjs.page import Order
 from plugins.wwebjs.sending import not_ready, refusal
-from plugins.wwebjs.trouble import RELOADS, RESTARTS, ROWS, TABLE, Act, Spent, classify, restart_pause_s
+from plugins.wwebjs.trouble import RELOADS, RESTARTS, Act, Spent, restart_pause_s
+from plugins.wwebjs.trouble_table import ROWS, TABLE, classify
 
 LIMITS = Limits(load_s=60, sync_s=180, reconnect_s=120, ack_s=60)
 
@@ -147,9 +148,9 @@ def test_budgets_come_back_with_time_and_with_a_persons_request() -> None:
     assert spent.decide(ROWS["reconnecting"], 0.0) is Act.RELOAD
 
 
-def test_a_start_that_fails_twice_stops_the_phone() -> None:
+def test_a_start_that_fails_four_times_stops_the_phone() -> None:
     spent = Spent()
-    assert [spent.decide(ROWS["start_failed"], at) for at in (0.0, 1.0)] == [Act.RESTART, Act.STOP]
+    assert [spent.decide(ROWS["start_failed"], at) for at in (0.0, 1.0, 2.0, 3.0)] == [*[Act.RESTART] * 3, Act.STOP]
 
 
 def test_the_pause_before_a_new_browser_grows_from_nothing() -> None:
