@@ -20,6 +20,9 @@ help: ## list these targets
 run: .venv/.run ## start the whole gateway with embedded services, simulators and a demo company
 	@$(BIN)/bisnes up --demo
 
+# Tests start hundreds of processes: what those import is compiled once.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Most tests wait for processes rather than compute, so several run at a time; then those that compare latencies.
 # A selection may leave one of the two without tests (status 5).
 define run_tests

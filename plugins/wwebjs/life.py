@@ -323,6 +323,7 @@ class Life:
             self._common.wake.set()
         else:
             _log.info("phone %s caught up with %d events", self._common.phone.lane, count)
+            await self._page.browser.collect_garbage()
 
     async def _look_at_memory(self, level: Level | None) -> None:
         due_s = self._memory_at + self._common.settings.wwebjs_memory_check_s - self._common.now()

@@ -8,15 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
-import pytest
 from circus.exc import CallError
 
 from tests.fixtures.circusd import SLEEPER, Circus, circusd, program, watcher
 from tests.fixtures.eventually import eventually
 from tests.fixtures.services import family_of, free_port, gone
-
-#: Begun here, and asked at the end of test_readiness_and_hangs, more than a minute later.
-pytestmark = pytest.mark.usefixtures("clockwork")
 
 #: Takes half a second to end.
 SLOW_TO_END = (

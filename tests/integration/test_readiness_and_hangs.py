@@ -14,6 +14,9 @@ from tests.fixtures.circusd import SLEEPER, Circus, circusd, program, watcher
 from tests.fixtures.eventually import eventually
 from tests.fixtures.services import free_port
 
+#: Begun with the first test, and asked by the last one, about a minute later.
+pytestmark = pytest.mark.usefixtures("clockwork")
+
 #: Answers /ready and /live on a Unix socket of its own, and anything on the inherited one; `mood` says how.
 SERVER = """
 import os, signal, socket, sys, threading, time, faulthandler
@@ -322,7 +325,7 @@ def median_latency_s(service: Service) -> float:
 def test_a_full_minute_reloads_what_says_so(clockwork: Circus) -> None:
     reload = clockwork.wait_for_event("clock", "reload", deadline_s=70)
     assert "cron_restart" in reload["data"]["reason"]
-    assert reload["at"][17:19] in ("00", "01"), "at the begin of a minute"
+    assert reload["at"][17:19] < "05", "at the begin of a minute"
     ended = clockwork.wait_for_event("clock", "ended")
     assert ended["data"]["cause"] == "replaced"
     assert len(clockwork.pids("clock")) == 1

@@ -1,22 +1,15 @@
-"""One real Chromium: what it does when it is well, and that nothing of it is left when somebody is killed."""
+"""One real Chromium: what it does when it is well, and when its page is not."""
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import hashlib
-import http.server
 import json
 import os
 import signal
 import statistics
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,137 +19,10 @@ import pytest
 from plugins.wwebjs import browser as browser_module
 from plugins.wwebjs import guardian
 from plugins.wwebjs.browser import Browser
-from plugins.wwebjs.browser_failed import BrowserFailed, PageError, ProfileInUse, Reason
-from plugins.wwebjs.chromium import Chromium, find_chromium
-from plugins.wwebjs.process_tree import command_line_of, processes_of
+from plugins.wwebjs.browser_failed import BrowserFailed, PageError, Reason
+from plugins.wwebjs.process_tree import processes_of
 from plugins.wwebjs.profile import Profile
-from tests.fixtures.eventually import eventually
-
-#: No request leaves the machine.
-OFFLINE = ("--disable-quic", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
-#: Within this, nothing of a browser is left after a death.
-GONE_S = 3.0
-KINDS = ("chromium-headless-shell", "chromium")
-KIND_ENDINGS = tuple(f"/{kind}".encode() for kind in KINDS)
-FIVE_MIB = 5 * 1024 * 1024
-
-PAGE = b"""<!doctype html><title>A page</title><body><input type="file" id="file" hidden><script>
-window.saveAs = (name, bytes) => {
-  const link = document.createElement("a");
-  const content = Uint8Array.from({ length: bytes }, (_, at) => at % 251);
-  link.href = URL.createObjectURL(new Blob([content]));
-  link.download = name;
-  link.click();
-  return name;
-};
-window.digest = async () => {
-  const bytes = await document.querySelector("#file").files[0].arrayBuffer();
-  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  return Array.from(hash, (byte) => byte.toString(16).padStart(2, "0")).join("");
-};
-</script>"""
-PATTERN = bytes(at % 251 for at in range(FIVE_MIB))
-
-OWNER = """
-import asyncio, sys
-from pathlib import Path
-from plugins.wwebjs.browser import Browser
-from plugins.wwebjs.chromium import find_chromium
-from plugins.wwebjs.profile import Profile
-
-async def main():
-    profile = Profile(Path(sys.argv[1]), "acme", 0)
-    profile.hold()
-    await Browser.start(profile, await find_chromium(sys.argv[2]), extra_arguments=sys.argv[3:])
-    sys.stdout.write("up\\n")
-    sys.stdout.flush()
-    await asyncio.Event().wait()
-
-asyncio.run(main())
-"""
-
-
-class _Page(http.server.BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.send_header("Content-Length", str(len(PAGE)))
-        self.end_headers()
-        self.wfile.write(PAGE)
-
-    def log_message(self, *_: Any) -> None:
-        """Nobody reads it."""
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Page) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-
-
-@functools.cache
-def chromium(kind: str) -> Chromium:
-    return asyncio.run(find_chromium(kind))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _chromium_found() -> None:
-    """Looked for before any test has an event loop; without a browser it fails with the command that mends it."""
-    for kind in KINDS:
-        chromium(kind)
-
-
-@pytest.fixture
-def profile(tmp_path: Path) -> Iterator[Profile]:
-    """A held profile on which nothing runs at the end."""
-    profile = Profile(tmp_path / "profiles", "acme", 0)
-    profile.hold()
-    yield profile
-    profile.release()
-    assert processes_of(profile.path) == []
-    profile.clean()
-
-
-@asynccontextmanager
-async def browser_on(
-    profile: Profile, url: str | None = None, kind: str = KINDS[0], on_gone: Callable[[Reason], None] | None = None
-) -> AsyncIterator[Browser]:
-    """A started browser, on the page where one is given; killed at the end."""
-    browser = await Browser.start(profile, chromium(kind), extra_arguments=OFFLINE, on_gone=on_gone)
-    try:
-        if url is not None:
-            await browser.open(url)
-        yield browser
-    finally:
-        await browser.kill()
-
-
-def run(scenario: Callable[[], Awaitable[None]]) -> None:
-    """Runs a scenario, which may take no longer than this suite's patience with a hanging browser."""
-
-    async def bounded() -> None:
-        async with asyncio.timeout(50):
-            await scenario()
-
-    asyncio.run(bounded())
-
-
-def pid_of(profile: Profile, part: str) -> int:
-    """The one process of this part of the tree."""
-    tests: dict[str, Callable[[list[bytes]], bool]] = {
-        "guardian": lambda words: any(word.endswith(b"guardian.py") for word in words),
-        "driver": lambda words: words[0].endswith(b"chromedriver"),
-        "browser": lambda words: words[0].endswith(KIND_ENDINGS) and not any(w.startswith(b"--type=") for w in words),
-    }
-    (pid,) = [pid for pid in processes_of(profile.path) if tests[part](command_line_of(pid).split(b"\0"))]
-    return pid
-
-
-def gone(profile: Profile) -> None:
-    eventually(lambda: not processes_of(profile.path), GONE_S, "no process has this profile")
-
+from tests.fixtures.one_browser import FIVE_MIB, KINDS, PATTERN, browser_on, pid_of, run
 
 # -- when it is well ---------------------------------------------------------------------------------------------------
 
@@ -209,6 +75,19 @@ def test_a_browser_has_none_of_our_secrets_and_yields_the_processors(
             groups = scheduling_groups(browsers)
             assert {int(group.split()[-1]) for group in groups} <= {os.nice(0) + guardian.NICENESS}
             assert not groups & scheduling_groups([psutil.Process()]), "that would slow us down, too"
+
+    run(scenario)
+
+
+def test_collected_garbage_is_given_back(profile: Profile, url: str) -> None:
+    async def scenario() -> None:
+        async with browser_on(profile, url) as browser:
+            await browser.call("() => { window.kept = Array.from({ length: 1_000_000 }, (_, at) => ({ at })); }")
+            await browser.call("() => { delete window.kept; }")
+            grown = await browser.memory_bytes()
+            async with asyncio.timeout(10):
+                while await browser.memory_bytes() > grown - 10 * 2**20:
+                    await browser.collect_garbage()
 
     run(scenario)
 
@@ -453,225 +332,3 @@ def test_a_page_without_successor_is_told_where_the_driver_tells_of_no_crash(
                 assert await told == "page_crashed"
 
     run(scenario)
-
-
-# -- deaths ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("victim", ["driver", "guardian"])
-def test_nothing_is_left_when_driver_or_guardian_are_killed(profile: Profile, url: str, kind: str, victim: str) -> None:
-    async def scenario() -> None:
-        told: asyncio.Future[Reason] = asyncio.get_running_loop().create_future()
-        async with browser_on(profile, url, kind, told.set_result) as browser:
-            under_way = asyncio.create_task(browser.call("() => new Promise(() => {})", timeout_s=30))
-            await browser.call("() => 1")
-            os.kill(pid_of(profile, victim), signal.SIGKILL)
-            await asyncio.to_thread(gone, profile)  # by itself: nobody has called kill()
-            async with asyncio.timeout(5):
-                assert await told == "driver_gone"
-            with pytest.raises(BrowserFailed) as caught:
-                await under_way
-            assert caught.value.reason == "driver_gone"
-
-    run(scenario)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_killed_browser_is_told_and_kill_ends_the_rest(profile: Profile, url: str, kind: str) -> None:
-    async def scenario() -> None:
-        told: asyncio.Future[Reason] = asyncio.get_running_loop().create_future()
-        async with browser_on(profile, url, kind, told.set_result) as browser:
-            os.kill(pid_of(profile, "browser"), signal.SIGKILL)
-            async with asyncio.timeout(5):
-                assert await told == "browser_gone"
-            await browser.kill()
-            assert processes_of(profile.path) == []
-        async with browser_on(profile, url, kind) as browser:
-            assert await browser.call("() => 1") == 1
-
-    run(scenario)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_nothing_is_left_when_our_process_is_killed(tmp_path: Path, url: str, kind: str) -> None:
-    profile = Profile(tmp_path, "acme", 0)
-    owner = subprocess.Popen(
-        [sys.executable, "-c", OWNER, str(tmp_path), kind, *OFFLINE], stdout=subprocess.PIPE, text=True
-    )
-    with owner:
-        assert owner.stdout is not None
-        assert owner.stdout.readline() == "up\n"
-        assert len(processes_of(profile.path)) > 4
-        with pytest.raises(ProfileInUse):
-            profile.hold()
-        owner.kill()
-    gone(profile)
-    eventually(lambda: _held(profile), GONE_S, "the lock is free")
-
-    async def scenario() -> None:
-        async with browser_on(profile, url, kind) as browser:
-            assert await browser.call("() => 1") == 1
-
-    run(scenario)
-    profile.release()
-
-
-def _held(profile: Profile) -> bool:
-    try:
-        profile.hold()
-    except ProfileInUse:
-        return False
-    return True
-
-
-def test_a_stopped_guardian_does_not_save_the_browser(profile: Profile, url: str) -> None:
-    async def scenario() -> None:
-        async with browser_on(profile, url) as browser:
-            os.kill(pid_of(profile, "guardian"), signal.SIGSTOP)
-            await browser.kill()
-            assert processes_of(profile.path) == []
-
-    run(scenario)
-
-
-def test_a_terminated_guardian_takes_the_tree_along(profile: Profile, url: str) -> None:
-    async def scenario() -> None:
-        async with browser_on(profile, url):
-            os.kill(pid_of(profile, "guardian"), signal.SIGTERM)
-            await asyncio.to_thread(gone, profile)
-
-    run(scenario)
-
-
-# -- starts ------------------------------------------------------------------------------------------------------------
-
-
-def test_one_browser_per_profile(profile: Profile, tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with browser_on(profile) as browser:
-            with pytest.raises(ProfileInUse):
-                await Browser.start(profile, chromium(KINDS[0]), extra_arguments=OFFLINE)
-            with pytest.raises(ProfileInUse):
-                Profile(tmp_path / "profiles", "acme", 0).hold()
-            assert await browser.call("() => 1") == 1
-
-    run(scenario)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_lock_of_another_host_does_not_stop_a_start(profile: Profile, kind: str) -> None:
-    profile.prepare()
-    (profile.path / "SingletonLock").symlink_to("container-7f3a-4711")
-    (profile.path / "SingletonCookie").symlink_to("1234567890")
-
-    async def scenario() -> None:
-        async with browser_on(profile, kind=kind) as browser:
-            assert await browser.call("() => 1") == 1
-
-    run(scenario)
-
-
-def test_what_a_dead_owner_left_is_killed_first(profile: Profile, tmp_path: Path) -> None:
-    profile.prepare()
-    command = [str(chromium(KINDS[0]).browser), "--no-sandbox", "--remote-debugging-port=0", *OFFLINE]
-    orphans = [
-        subprocess.Popen([*command, f"--user-data-dir={path}"], stderr=subprocess.DEVNULL, start_new_session=True)
-        for path in (profile.path, tmp_path / "profiles" / "acme-01")
-    ]
-    try:
-        eventually(lambda: len(processes_of(profile.path)) > 2, 10, "the orphan runs")
-
-        async def scenario() -> None:
-            async with browser_on(profile) as browser:
-                assert await browser.call("() => 1") == 1
-                assert orphans[0].wait(5) == -signal.SIGKILL
-                assert orphans[1].poll() is None  # its folder's name only begins the same way
-
-        run(scenario)
-    finally:
-        for orphan in orphans:
-            if orphan.poll() is None:
-                os.killpg(orphan.pid, signal.SIGKILL)
-            orphan.wait(5)
-
-
-BROKEN_DRIVER = "#!/bin/sh\necho 'no libnss3.so here' >&2\nexit 3\n"
-HANGING_DRIVER = f"""#!{sys.executable}
-import socket
-listener = socket.create_server(("127.0.0.1", 0))
-print(f"ChromeDriver was started successfully on port {{listener.getsockname()[1]}}.", flush=True)
-while True:
-    kept = listener.accept()
-"""
-BROKEN_BROWSER = "#!/bin/sh\necho 'cannot open shared object' >&2\nexit 1\n"
-FULL_DISK_BROWSER = "#!/bin/sh\necho 'mkdir: No space left on device' >&2\nexit 1\n"
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "reason", "words"),
-    [
-        ("driver", BROKEN_DRIVER, "start_failed", "no libnss3.so here"),
-        ("driver", HANGING_DRIVER, "start_failed", "not up within 1.5 s"),
-        ("driver", "", "start_failed", "Exec format error"),
-        ("browser", BROKEN_BROWSER, "start_failed", "cannot open shared object"),
-        ("browser", FULL_DISK_BROWSER, "disk_full", "No space left on device"),
-    ],
-)
-def test_a_failed_start_says_why_and_leaves_nothing(
-    profile: Profile, tmp_path: Path, name: str, text: str, reason: Reason, words: str
-) -> None:
-    script = tmp_path / name
-    script.write_text(text)
-    script.chmod(0o755)
-    real = chromium(KINDS[0])
-    broken = Chromium(
-        script if name == "browser" else real.browser, script if name == "driver" else real.driver, real.version, True
-    )
-
-    async def scenario() -> None:
-        with pytest.raises(BrowserFailed, match=words) as caught:
-            await Browser.start(profile, broken, extra_arguments=OFFLINE, timeout_s=1.5 if "listener" in text else 20)
-        assert caught.value.reason == reason
-        assert processes_of(profile.path) == []
-        names = [thread.name for thread in threading.enumerate()]
-        assert not [thread for thread in names if thread.startswith("browser-start")], names
-
-    run(scenario)
-    run(lambda: _starts(profile))
-
-
-def test_a_driver_that_finds_its_port_taken_gets_another(profile: Profile, tmp_path: Path) -> None:
-    """It takes one that is free for IPv6, and ends when somebody listens there on IPv4 (chromedriver 156)."""
-    real, driver, tries = chromium(KINDS[0]), tmp_path / "driver", tmp_path / "tries"
-    driver.write_text(
-        f'#!/bin/sh\necho x >> {tries}\n[ $(wc -l < {tries}) -gt 2 ] && exec {real.driver} "$@"\n'
-        "echo 'IPv4 port not available. Exiting...'\nexit 1\n"
-    )
-    driver.chmod(0o755)
-
-    async def scenario() -> None:
-        browser = await Browser.start(profile, replace(real, driver=driver), extra_arguments=OFFLINE)
-        assert await browser.call("() => 1") == 1
-        await browser.kill()
-
-    run(scenario)
-    assert len(tries.read_text().splitlines()) == 3
-
-
-async def _starts(profile: Profile) -> None:
-    async with browser_on(profile) as browser:
-        assert await browser.call("() => 1") == 1
-
-
-def test_a_cancelled_start_leaves_nothing(profile: Profile) -> None:
-    async def scenario() -> None:
-        start = asyncio.create_task(Browser.start(profile, chromium(KINDS[0]), extra_arguments=OFFLINE))
-        await asyncio.to_thread(eventually, lambda: len(processes_of(profile.path)) > 2, 10, "Chromium is coming up")
-        start.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await start
-        assert processes_of(profile.path) == []
-
-    run(scenario)
-    run(lambda: _starts(profile))
