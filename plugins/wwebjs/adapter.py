@@ -36,6 +36,11 @@ NAMED_MAX: Final = 20
 _log = logging.getLogger(__name__)
 
 
+def starts_at_once(cores: int) -> int:
+    """Browsers that start at a time: each takes a core, and one is left to the other channels."""
+    return max(1, cores - 1)
+
+
 class WwebjsAdapter(ChannelAdapter):
     """One per worker process; the core makes sure that there is one such process for each phone."""
 
@@ -44,7 +49,7 @@ class WwebjsAdapter(ChannelAdapter):
         self._sessions: dict[Lane, PhoneSession] = {}
         self._bundles: list[Bundle] = []
         self._no_bundle = "not started"
-        self._starts = asyncio.Semaphore(os.cpu_count() or 1)
+        self._starts = asyncio.Semaphore(starts_at_once(os.cpu_count() or 1))
         self._chromium: Chromium | None = None
         self._finding = asyncio.Lock()
         self._memory: asyncio.Task[None] | None = None
