@@ -9,7 +9,7 @@ What runs:
 -   `arbiter`: reaps at once, kills strays, stops in order; `controller`, `commands`: Circus's protocol, ours in it;
 -   `watcher`: a watcher's commands; `turns`: one after another; `instances`, `slot`: what is to run, what runs;
 -   `process`: one process; `attendance`, `probe`: is it ready, does it answer;
--   `ending`, `replacing`: its end, its successor;
+-   `niceness`: its priority; `ending`, `replacing`: its end, its successor;
 -   `occasions`: clock and changed files; `sampler`, `tree`: memory and processor time of whole trees.
 
 What is decided, without clock or process: `policy`, `restarts`, `death`; for all watchers together: `settings`.

@@ -18,14 +18,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from bisnes_supervisor.niceness import NICENESS_MAX
+
 #: Names that Circus gives meaning to, or that hooks read: close to ours, but not misspelled.
 OTHERS_OPTIONS = ("graceful_timeout", "max_retry", "max_age", "max_age_variance", "autostart", "start_unless_set")
 
 #: Asked to recycle at this share of the hard limit, when nothing else is said.
 SOFT_SHARE = 0.9
-
-#: Lowest priority of the kernel, setpriority(2).
-NICENESS_MAX = 19
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -60,7 +59,7 @@ class Policy:
         watch: paths whose change reloads the watcher (development).
         ignore_watch: regular expressions; a path in which one is found does not.
         start_while: the watcher runs while this file exists.
-        niceness: how willingly its processes leave the processors to others, 0 to 19.
+        niceness: added to circusd's own: how willingly its processes leave the processors to others, 0 to 19.
     """
 
     restart_delay_s: float = 0.0

@@ -12,7 +12,7 @@ import circus.process
 from bisnes_supervisor import stale
 from bisnes_supervisor.attendance import Attendance
 from bisnes_supervisor.death import Cause
-from bisnes_supervisor.niceness import AGAIN_S, set_niceness
+from bisnes_supervisor.niceness import AGAIN_S, yield_processors
 from bisnes_supervisor.tree import OWNER_MARK
 
 #: Points of the memory curve that are kept: ten minutes at one every two seconds.
@@ -56,8 +56,8 @@ class Process(circus.process.Process):
             self._yield_processors(self.watcher.policy.niceness)
 
     def _yield_processors(self, niceness: int) -> None:
-        if not self.gone.done() and not set_niceness(self.pid, niceness):
-            asyncio.get_event_loop_policy().get_event_loop().call_later(AGAIN_S, self._yield_processors, niceness)
+        if not self.gone.done() and not yield_processors(self.pid, niceness):
+            self.watcher.loop.call_later(AGAIN_S, self._yield_processors, niceness)
 
     def to_be_ended(self, purpose: Cause, detail: str = "") -> None:
         """Notes why; the first reason stands."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
@@ -19,7 +20,6 @@ T = TypeVar("T")
 CLOSE_S: Final = 5.0
 #: A session that gives up at once on every request is not opened more often than this.
 AGAIN_S: Final = 0.2
-
 #: An end that is under way, such as that of a browser, takes a fraction of this.
 FINISH_S: Final = 1.0
 
@@ -32,6 +32,10 @@ class LoopThread:
         self._thread = threading.Thread(target=self._loop.run_forever, name="conformance", daemon=True)
         self._thread.start()
 
+    def begin(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Runs something; its end is not waited for."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
     def run(self, work: Coroutine[Any, Any, T], deadline_s: float) -> T:
         """Runs something to its end; raises TimeoutError when that does not come in time."""
 
@@ -39,7 +43,7 @@ class LoopThread:
             async with asyncio.timeout(deadline_s):
                 return await work
 
-        return asyncio.run_coroutine_threadsafe(bounded(), self._loop).result()
+        return self.begin(bounded()).result()
 
     def call(self, act: Callable[[], T]) -> T:
         """Runs a plain function in the loop's thread."""
@@ -47,18 +51,18 @@ class LoopThread:
         async def acting() -> T:
             return act()
 
-        return asyncio.run_coroutine_threadsafe(acting(), self._loop).result()
+        return self.begin(acting()).result()
 
     def tasks(self) -> set[asyncio.Task[Any]]:
         """Tasks that run in it."""
         return self.call(_others)
 
-    def close(self) -> None:
-        """Ends it; what still runs in it may finish, then it is cancelled."""
+    def close(self, finish_s: float = FINISH_S) -> None:
+        """Ends it; what still runs in it may finish within a time, then it is cancelled."""
 
         async def cancel_all() -> None:
             if tasks := _others():
-                await asyncio.wait(tasks, timeout=FINISH_S)
+                await asyncio.wait(tasks, timeout=finish_s)
             tasks = _others()
             for task in tasks:
                 task.cancel()
@@ -66,7 +70,7 @@ class LoopThread:
             await asyncio.get_running_loop().shutdown_default_executor()
 
         with suppress(TimeoutError):
-            self.run(cancel_all(), CLOSE_S)
+            self.run(cancel_all(), finish_s + CLOSE_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()

@@ -26,7 +26,7 @@ CAP_SYS_NICE = 23
 #: Signals that ask us to end; the tree ends with us.
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 #: A browser yields the processors to everything else here: one that starts or runs wild slows no other channel down.
-#: Less than our worker, which is nice already (`circus.ini`), yet enough to go on beside a busy Cloud API.
+#: On top of our worker's (`circus.ini`), yet little enough to go on beside a busy Cloud API.
 NICENESS = 5
 #: The kernel takes a group's niceness once a tenth of a second from those who are not root: so often, so far apart.
 GROUP_TRIES, GROUP_TRY_MS = 10, 150
@@ -79,11 +79,10 @@ def _yield_processors() -> None:
         try:
             with open("/proc/self/autogroup", "wb", buffering=0) as group:
                 group.write(b"%d" % niceness)
+            break
         except BlockingIOError:
             select.poll().poll(GROUP_TRY_MS)
-        except FileNotFoundError:
-            break
-        else:
+        except OSError:  # no groups in this kernel, or none that we may set: a browser starts nevertheless
             break
     try:
         _prctl(PR_CAPBSET_DROP, CAP_SYS_NICE)

@@ -320,10 +320,10 @@ class Life:
         except BrowserFailed as failure:
             self._caught_up = False
             _log.info("phone %s could not catch up: %s", self._common.phone.lane, failure)
-            self._common.wake.set()
         else:
             _log.info("phone %s caught up with %d events", self._common.phone.lane, count)
             await self._page.browser.collect_garbage()
+        self._common.wake.set()  # what has come back meanwhile is caught up with at once
 
     async def _look_at_memory(self, level: Level | None) -> None:
         due_s = self._memory_at + self._common.settings.wwebjs_memory_check_s - self._common.now()

@@ -12,7 +12,23 @@ import pytest
 
 from plugins.wwebjs.process_tree import processes_of
 from plugins.wwebjs.profile import Profile
-from tests.fixtures.one_browser import KINDS, PAGE, chromium
+from tests.fixtures.one_browser import KINDS, chromium
+
+PAGE = b"""<!doctype html><title>A page</title><body><input type="file" id="file" hidden><script>
+window.saveAs = (name, bytes) => {
+  const link = document.createElement("a");
+  const content = Uint8Array.from({ length: bytes }, (_, at) => at % 251);
+  link.href = URL.createObjectURL(new Blob([content]));
+  link.download = name;
+  link.click();
+  return name;
+};
+window.digest = async () => {
+  const bytes = await document.querySelector("#file").files[0].arrayBuffer();
+  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return Array.from(hash, (byte) => byte.toString(16).padStart(2, "0")).join("");
+};
+</script>"""
 
 
 class _Page(http.server.BaseHTTPRequestHandler):
