@@ -202,6 +202,12 @@ def shut_socket(conn: Connection | AsyncConnection) -> None:
         twin.shutdown(socket.SHUT_RDWR)
 
 
+def _cancellations() -> int:
+    """How often the running task was asked to end."""
+    task = asyncio.current_task()
+    return task.cancelling() if task else 0
+
+
 class AsyncPool:
     """Asynchronous pool for the workers' event loops; away and back as in `Pool`."""
 
@@ -233,8 +239,13 @@ class AsyncPool:
         if self._away is not None:
             raise DatabaseAway(self._away)
         conn: AsyncConnection | None = None
+        cancellations = _cancellations()
         try:
             async with self._pool.connection() as conn:
+                if _cancellations() > cancellations:
+                    # Python 3.11's `wait_for`, which psycopg_pool 3.3 waits with, forgets one that comes in the instant
+                    # in which the connection does (python/cpython#86296, mended in 3.12): the task would live on.
+                    raise asyncio.CancelledError
                 yield conn
         except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
             if conn is None or conn.broken:

@@ -64,7 +64,13 @@ def test_browsers_killed_at_ten_moments_are_ready_again_thirty_of_thirty(site: P
             f"{trial.phone}: {name}": pool.submit(live_through, trial, login, sending)
             for trial, name, login, sending in trials
         }
-    assert {name: error for name, life in lives.items() if (error := life.exception())} == {}
+    broken = []
+    for name, life in lives.items():
+        if error := life.exception():
+            error.add_note(name)
+            broken.append(error)
+    if broken:
+        raise BaseExceptionGroup(f"{len(broken)} of {len(lives)}", broken)
 
 
 def test_a_profile_whose_settings_a_kill_left_empty_opens_again(site: PairedPhones) -> None:
