@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from plugins.wwebjs.browser_failed import NoBrowser
+from plugins.wwebjs.browser_failed import BrowserFailed, NoBrowser
 from plugins.wwebjs.flags import major
 
 #: The lighter kind first: 200 MiB instead of 400 (measured with 156).
@@ -21,7 +21,7 @@ DRIVER: Final = "chromedriver"
 MEND: Final = "apt-get install chromium chromium-driver chromium-headless-shell"
 #: Debian's `chromium-headless-shell` is a shell script that stays beside the program; its text ends in this line.
 _WRAPPED: Final = re.compile(rb"^(/\S+/chromium-headless-shell) \"\$@\"$", re.MULTILINE)
-#: A browser that does not tell its version within this is not one (0.02 s to 0.3 s measured, more on a busy machine).
+#: Programs tell their version in 0.02 to 0.3 s (measured); on a machine that just boots everything takes its time.
 VERSION_TIMEOUT_S: Final = 20.0
 #: Selenium Manager downloads some 200 MiB.
 DOWNLOAD_TIMEOUT_S: Final = 600.0
@@ -45,12 +45,17 @@ class Chromium:
 
 
 async def find_chromium(
-    browser: str | None = None, driver: str | None = None, *, may_download: bool = False
+    browser: str | None = None,
+    driver: str | None = None,
+    *,
+    may_download: bool = False,
+    version_timeout_s: float = VERSION_TIMEOUT_S,
 ) -> Chromium:
     """Finds browser and driver: given paths, else those on PATH, else Selenium Manager where allowed.
 
     Raises:
         NoBrowser: `no_browser` with the command that mends it, or `version_mismatch`.
+        BrowserFailed: `start_failed` when one of them does not tell its version in time: that may pass.
     """
     browser_path = _given(browser) if browser else _first_on_path(BROWSERS)
     driver_path = _given(driver) if driver else _first_on_path((DRIVER,))
@@ -61,7 +66,9 @@ async def find_chromium(
             name for name, path in (("Chromium", browser_path), (DRIVER, driver_path)) if path is None
         )
         raise NoBrowser("no_browser", f"{missing} not found; install with: {MEND}")
-    version, driver_version = await asyncio.gather(_version_of(browser_path), _version_of(driver_path))
+    version, driver_version = await asyncio.gather(
+        _version_of(browser_path, version_timeout_s), _version_of(driver_path, version_timeout_s)
+    )
     if major(version) != major(driver_version):
         raise NoBrowser(
             "version_mismatch",
@@ -103,11 +110,12 @@ def _by_selenium_manager() -> tuple[Path, Path]:
         raise NoBrowser("no_browser", f"Selenium Manager: {error}; install with: {MEND}") from error
 
 
-async def _version_of(program: Path) -> str:
+async def _version_of(program: Path, timeout_s: float) -> str:
     """What `--version` says.
 
     Raises:
         NoBrowser: when it does not start, or says something else.
+        BrowserFailed: `start_failed` when it says nothing in time.
     """
     try:
         process = await asyncio.create_subprocess_exec(
@@ -119,12 +127,11 @@ async def _version_of(program: Path) -> str:
         )
     except OSError as error:
         raise NoBrowser("no_browser", f"{program}: {error}; install with: {MEND}") from error
-    said = b""
     try:
-        async with asyncio.timeout(VERSION_TIMEOUT_S):
+        async with asyncio.timeout(timeout_s):
             said, _ = await process.communicate()
-    except TimeoutError:
-        pass
+    except TimeoutError as error:
+        raise BrowserFailed("start_failed", f"{program} does not tell its version within {timeout_s:g} s") from error
     finally:  # also when whoever asks is cancelled
         if process.returncode is None:
             with suppress(ProcessLookupError):

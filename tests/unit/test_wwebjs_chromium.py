@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from plugins.wwebjs.browser_failed import NoBrowser
+from plugins.wwebjs.browser_failed import BrowserFailed, NoBrowser
 from plugins.wwebjs.chromium import MEND, find_chromium
 from tests.fixtures.eventually import eventually
 
@@ -84,6 +84,16 @@ def test_a_program_that_does_not_start_is_no_browser(on_path: Path, text: str) -
         asyncio.run(find_chromium())
     assert caught.value.reason == "no_browser"
     assert "chromium" in caught.value.text
+
+
+def test_a_program_that_takes_its_time_is_no_missing_one(on_path: Path) -> None:
+    """A machine that just boots is slow; a phone that only a person could bring back would stay down."""
+    program(on_path / "chromedriver", "ChromeDriver 156.0.1.2")
+    slow = program(on_path / "chromium", "")
+    slow.write_text("#!/bin/sh\nexec /bin/sleep 60\n")
+    with pytest.raises(BrowserFailed, match="chromium does not tell its version within") as caught:
+        asyncio.run(find_chromium(version_timeout_s=0.2))
+    assert caught.value.reason == "start_failed"
 
 
 def test_selenium_manager_is_asked_only_where_it_may_download(
