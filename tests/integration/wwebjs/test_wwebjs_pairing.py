@@ -19,13 +19,6 @@ from tests.fixtures.whatsapp_web import READY_S, SOON_S, Channel, Listening, Wha
 CHAT = "60122222222@c.us"
 
 
-@pytest.fixture(scope="module")
-def whatsapp() -> Iterator[WhatsApp]:
-    simulator = WhatsApp()
-    yield simulator
-    simulator.close()
-
-
 @pytest.fixture
 def channel(whatsapp: WhatsApp, tmp_path: Path) -> Iterator[Channel]:
     made = Channel(whatsapp, tmp_path, wwebjs_qr_idle_s=1.0, wwebjs_probe_s=1.0)

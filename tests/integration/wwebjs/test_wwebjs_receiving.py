@@ -25,13 +25,6 @@ _people = itertools.count(60150000000)
 
 
 @pytest.fixture(scope="module")
-def whatsapp() -> Iterator[WhatsApp]:
-    simulator = WhatsApp()
-    yield simulator
-    simulator.close()
-
-
-@pytest.fixture(scope="module")
 def phone(whatsapp: WhatsApp, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listening]:
     channel = Channel(whatsapp, tmp_path_factory.mktemp("wwebjs"))
     yield channel.listen().pair(NUMBER)

@@ -31,13 +31,6 @@ _people = itertools.count(60130000000)
 
 
 @pytest.fixture(scope="module")
-def whatsapp() -> Iterator[WhatsApp]:
-    simulator = WhatsApp()
-    yield simulator
-    simulator.close()
-
-
-@pytest.fixture(scope="module")
 def phone(whatsapp: WhatsApp, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listening]:
     home = tmp_path_factory.mktemp("wwebjs")
     for name, content in {**FILES, "smile.webp": b"RIFF\x00\x00\x00\x00WEBPVP8 " + bytes(64)}.items():

@@ -35,7 +35,7 @@ GROWTH_MB: Final = 200
 
 #: The test that provokes each row.
 PROVOKED: Final = {
-    "network_down": "recovery.test_without_a_network_the_phone_waits",
+    "network_down": "host.test_without_a_network_the_phone_waits",
     "load_failed": "trouble_rows.test_a_page_that_cannot_be_loaded_is_tried_in_other_browsers_then_left",
     "navigated": "recovery.test_a_page_that_loads_itself_anew_goes_on_in_the_same_browser",
     "not_up": "recovery.test_a_page_that_never_comes_up_is_loaded_again_then_opened_anew",
@@ -50,9 +50,9 @@ PROVOKED: Final = {
     "memory_soft": "trouble_rows.test_a_browser_that_is_always_too_large_is_replaced_four_times_then_kept",
     "memory_hard": "recovery.test_a_browser_past_its_hard_limit_is_replaced_at_once_past_its_soft_one_when_idle",
     "profile_in_use": "trouble_rows.test_a_profile_that_stays_in_use_is_asked_for_ten_times_then_left",
-    "start_failed": "recovery.test_a_browser_that_does_not_start_is_tried_three_times_more",
+    "start_failed": "host.test_a_browser_that_does_not_start_is_tried_three_times_more",
     "no_browser": "trouble_rows.test_a_request_that_cannot_be_served_is_not_tried_in_circles",
-    "profile_unwritable": "recovery.test_a_profile_that_cannot_be_written_is_an_error",
+    "profile_unwritable": "host.test_a_profile_that_cannot_be_written_is_an_error",
     "disk_full": "trouble_rows.test_on_a_full_disk_the_process_ends",
     "conflict": "recovery.test_a_conflict_is_taken_over_once_then_left",
     "logged_out": "pairing.test_unlinked_by_the_telephone_the_phone_needs_a_code_again",
@@ -79,13 +79,6 @@ def test_every_row_has_a_test_that_provokes_it() -> None:
         if isinstance(node, ast.FunctionDef)
     }
     assert set(PROVOKED.values()) <= tests
-
-
-@pytest.fixture(scope="module")
-def whatsapp() -> Iterator[WhatsApp]:
-    simulator = WhatsApp()
-    yield simulator
-    simulator.close()
 
 
 @contextmanager

@@ -1,0 +1,17 @@
+"""A simulated WhatsApp Web for each file that opens sessions on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from tests.fixtures.whatsapp_web import WhatsApp
+
+
+@pytest.fixture(scope="module")
+def whatsapp() -> Iterator[WhatsApp]:
+    """A file's tests have their own numbers in it."""
+    with closing(WhatsApp()) as simulator:
+        yield simulator
