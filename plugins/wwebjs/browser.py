@@ -30,22 +30,20 @@ from plugins.wwebjs.selenium_session import open_session, start_failure
 REAP_TIMEOUT_S: Final = 3.0
 #: Commands that only set something; a browser that needs longer hangs.
 SETTING_TIMEOUT_S: Final = 10.0
-#: A page that reloads has its next realm in milliseconds; a crashed one never.
-REALM_TIMEOUT_S: Final = 3.0
 #: After a socket closed because the driver died, its guardian has killed the tree and is gone within this (some 50 ms).
 DRIVER_DEATH_S: Final = 0.5
 #: Between two looks at a browser that was asked to end.
 LOOK_EVERY_S: Final = 0.02
 
+#: chromedriver's own event, 20 ms after the crash (156). That a page has no realm for a while says nothing: on a busy
+#: machine one that just loads has none for seconds.
+_CRASHED: Final = "goog:cdp.Inspector.targetCrashed"
 _EVENTS: Final = (
     "script.message",
-    "script.realmCreated",
-    "script.realmDestroyed",
     "browsingContext.downloadWillBegin",
     "browsingContext.downloadEnd",
+    _CRASHED,
 )
-#: chromedriver's own event, 20 ms after the crash (156); `realmDestroyed` alone says it only by what does not follow.
-_CRASHED: Final = "goog:cdp.Inspector.targetCrashed"
 #: chromedriver's words (156) when a document goes while one of its functions runs.
 _NAVIGATED: Final = ("navigated or closed", "context was destroyed", "Cannot find context", "no such frame")
 #: A collection takes some 50 ms and is given up when who asked for it leaves; nobody tells us of its end.
@@ -72,8 +70,6 @@ class Browser:
         self._driver = DriverProcess(profile)
         self._socket: BidiSocket | None = None
         self._context = ""
-        self._realm: str | None = None
-        self._realm_watch: asyncio.TimerHandle | None = None
         self._listeners: dict[str, Callable[[str], None]] = {}
         self._channels = 0
         self._downloads = Downloads()
@@ -144,8 +140,6 @@ class Browser:
         tree = await self._command("browsingContext.getTree", maxDepth=0)
         self._context = tree["contexts"][0]["context"]
         await self._command("session.subscribe", events=_EVENTS)
-        with suppress(BrowserFailed):  # a driver without it: the realm's end tells, later
-            await self._command("session.subscribe", events=[_CRASHED])
         await self._silence_mapper()
         behaviour = {"type": "allowed", "destinationFolder": str(self.downloads)}
         await self._command("browser.setDownloadBehavior", downloadBehavior=behaviour)
@@ -351,10 +345,6 @@ class Browser:
         match method:
             case "script.message":
                 self._on_message(event)
-            case "script.realmCreated":
-                self._on_realm_created(event)
-            case "script.realmDestroyed":
-                self._on_realm_destroyed(event)
             case "browsingContext.downloadWillBegin":
                 self._downloads.began(event)
             case "browsingContext.downloadEnd":
@@ -367,23 +357,6 @@ class Browser:
         if listener is not None:
             # In a callback of its own: what it raises reaches the loop's exception handler and stops no other event.
             asyncio.get_running_loop().call_soon(listener, str(event["data"].get("value")))
-
-    def _on_realm_created(self, event: dict[str, Any]) -> None:
-        if event.get("context") == self._context and event["type"] == "window" and "sandbox" not in event:
-            self._realm = event["realm"]
-            self._watch_realm(None)
-
-    def _on_realm_destroyed(self, event: dict[str, Any]) -> None:
-        if event["realm"] == self._realm:
-            self._watch_realm(REALM_TIMEOUT_S)
-
-    def _watch_realm(self, timeout_s: float | None) -> None:
-        """The page without a realm for that long has crashed; None: it has one."""
-        if self._realm_watch is not None:
-            self._realm_watch.cancel()
-            self._realm_watch = None
-        if timeout_s is not None:
-            self._realm_watch = asyncio.get_running_loop().call_later(timeout_s, self._lose, "page_crashed")
 
     def _on_socket_closed(self) -> None:
         if not self._leaving:
@@ -401,7 +374,6 @@ class Browser:
             asyncio.get_running_loop().call_soon(self._on_gone, reason)
 
     def _fail(self, failure: BrowserFailed) -> None:
-        self._watch_realm(None)
         self._downloads.fail(failure)
         if self._socket is not None:
             self._socket.fail(failure)

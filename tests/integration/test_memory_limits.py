@@ -75,6 +75,7 @@ def test_at_the_soft_limit_a_process_is_replaced_without_a_gap_when_its_successo
         assert (ended["data"]["cause"], ended["data"]["exit_code"], ended["pid"]) == ("replaced", 0, old)
         assert "soft_memory_restart is 60 MB" in ended["data"]["reason"]
         circus.wait_for_line("leak-out", "finished")
+        assert circus.log("leak-out").count("finished") == 1
         kinds = [
             (one["event"], one["pid"]) for one in circus.events("leak", "started") + circus.events("leak", "ended")
         ]

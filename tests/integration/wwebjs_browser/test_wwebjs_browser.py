@@ -10,6 +10,8 @@ import signal
 import statistics
 import threading
 import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from plugins.wwebjs import browser as browser_module
 from plugins.wwebjs import guardian
 from plugins.wwebjs.browser import Browser
 from plugins.wwebjs.browser_failed import BrowserFailed, PageError, Reason
-from plugins.wwebjs.process_tree import processes_of
+from plugins.wwebjs.process_tree import command_line_of, processes_of
 from plugins.wwebjs.profile import Profile
 from tests.fixtures.one_browser import FIVE_MIB, KINDS, PATTERN, browser_on, pid_of, run
 
@@ -55,9 +57,21 @@ def test_a_page_is_called_and_weighed_and_seen(profile: Profile, url: str, kind:
     run(scenario)
 
 
-def scheduling_groups(processes: list[psutil.Process]) -> set[str]:
-    """The kernel's, with their niceness; none where it makes none of sessions."""
-    return {path.read_text() for one in processes if (path := Path(f"/proc/{one.pid}/autogroup")).exists()}
+def scheduling_group(process: psutil.Process) -> str | None:
+    """The kernel's, with its niceness; None where it makes none of sessions."""
+    path = Path(f"/proc/{process.pid}/autogroup")
+    return path.read_text() if path.exists() else None
+
+
+def living_parts(profile: Profile) -> list[tuple[dict[str, str], int, str | None]]:
+    """Environment, niceness and scheduling group of each of Chromium's processes; some live for a moment only."""
+    found = []
+    for pid in processes_of(profile.path):
+        with suppress(psutil.NoSuchProcess, OSError):
+            one = psutil.Process(pid)
+            if one.name().startswith("chrom") and one.status() != psutil.STATUS_ZOMBIE:
+                found.append((one.environ(), one.nice(), scheduling_group(one)))
+    return found
 
 
 def test_a_browser_has_none_of_our_secrets_and_yields_the_processors(
@@ -67,14 +81,13 @@ def test_a_browser_has_none_of_our_secrets_and_yields_the_processors(
 
     async def scenario() -> None:
         async with browser_on(profile, url):
-            tree = [psutil.Process(pid) for pid in processes_of(profile.path)]
-            browsers = [one for one in tree if one.name().startswith("chrom") and one.status() != psutil.STATUS_ZOMBIE]
-            assert len(browsers) > 3
-            assert all("only-for-us" not in one.environ().values() for one in browsers)
-            assert min(one.nice() for one in browsers) >= os.nice(0) + guardian.NICENESS
-            groups = scheduling_groups(browsers)
+            parts = living_parts(profile)
+            assert len(parts) > 3
+            assert all("only-for-us" not in environ.values() for environ, _, _ in parts)
+            assert min(niceness for _, niceness, _ in parts) >= os.nice(0) + guardian.NICENESS
+            groups = {group for _, _, group in parts if group}
             assert {int(group.split()[-1]) for group in groups} <= {os.nice(0) + guardian.NICENESS}
-            assert not groups & scheduling_groups([psutil.Process()]), "that would slow us down, too"
+            assert scheduling_group(psutil.Process()) not in groups, "that would slow us down, too"
 
     run(scenario)
 
@@ -302,33 +315,31 @@ def test_an_address_that_cannot_be_had_is_told(profile: Profile) -> None:
     run(scenario)
 
 
+async def crash(browser: Browser, profile: Profile) -> None:
+    with pytest.raises(BrowserFailed):
+        await browser.open("chrome://crash")
+
+
+async def kill_the_pages_process(browser: Browser, profile: Profile) -> None:
+    """As the kernel does when memory is short; the other renderer is chromedriver's, and smaller."""
+    await browser.call("() => { window.much = Array.from({ length: 15e6 }, Math.random); }")
+    renderers = [pid for pid in processes_of(profile.path) if b"--type=renderer" in command_line_of(pid)]
+    max((psutil.Process(pid) for pid in renderers), key=lambda one: int(one.memory_info().rss)).kill()
+
+
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_crashed_tab_is_told_and_ends_calls_at_once(profile: Profile, url: str, kind: str) -> None:
+@pytest.mark.parametrize("end", [crash, kill_the_pages_process])
+def test_a_crashed_tab_is_told_and_ends_calls_at_once(
+    profile: Profile, url: str, kind: str, end: Callable[[Browser, Profile], Awaitable[None]]
+) -> None:
     async def scenario() -> None:
         told: list[Reason] = []
         async with browser_on(profile, url, kind, told.append) as browser:
             under_way = asyncio.create_task(browser.call("() => new Promise(() => {})", timeout_s=30))
-            with pytest.raises(BrowserFailed):
-                await browser.open("chrome://crash")
+            await end(browser, profile)
             with pytest.raises(BrowserFailed) as caught:
                 await under_way
             assert caught.value.reason == browser.gone == "page_crashed"
             assert told == ["page_crashed"]
-
-    run(scenario)
-
-
-def test_a_page_without_successor_is_told_where_the_driver_tells_of_no_crash(
-    profile: Profile, url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(browser_module, "_CRASHED", "goog:cdp.Inspector.neverSent")
-
-    async def scenario() -> None:
-        told: asyncio.Future[Reason] = asyncio.get_running_loop().create_future()
-        async with browser_on(profile, url, on_gone=told.set_result) as browser:
-            with pytest.raises(BrowserFailed):
-                await browser.open("chrome://crash")
-            async with asyncio.timeout(10):
-                assert await told == "page_crashed"
 
     run(scenario)
