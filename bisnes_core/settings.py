@@ -138,6 +138,9 @@ class Settings(BaseSettings):
         5.0, description="A page that does not answer within this, twice in a row, hangs; answers take milliseconds."
     )
     wwebjs_load_s: float = Field(60.0, description="From loading the page to its QR code or connection, at most.")
+    wwebjs_attach_s: float = Field(
+        30.0, description="From QR code or connection until wa-js is ready, at most; about a second is usual."
+    )
     wwebjs_sync_s: float = Field(
         180.0, description="From connected to synchronised, at most; long histories take minutes."
     )

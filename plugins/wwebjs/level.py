@@ -161,13 +161,12 @@ class Limits:
     """How long a page may stay in a phase, in seconds."""
 
     load_s: float
+    attach_s: float
     sync_s: float
     reconnect_s: float
     ack_s: float
 
 
-#: wa-js needs about a second after WhatsApp is ready; on a busy machine some more.
-ATTACH_S: Final = 30.0
 #: A stored login that is still good shows no QR code for longer than this on the way up.
 REFUSED_S: Final = 5.0
 
@@ -203,13 +202,18 @@ def fact_of(phase: Phase, level: Level, stayed_s: float, limits: Limits, *, expe
     if phase is Phase.QR:
         if expected_login and stayed_s > REFUSED_S:
             return "login_refused"
-        return "incompatible" if not level.attached and stayed_s > ATTACH_S else None
+        return _unattached(level) if not level.attached and stayed_s > limits.attach_s else None
     fact, longest_s = {
         Phase.LOADING: ("not_up", limits.load_s),
         Phase.PAIRING: ("not_up", limits.load_s),
         Phase.SYNCING: ("stuck_syncing", limits.sync_s),
-        Phase.ATTACHING: ("incompatible", ATTACH_S),
+        Phase.ATTACHING: ("not_attached", limits.attach_s),
         Phase.RECONNECTING: ("reconnecting", limits.reconnect_s),
     }[phase]
     # Without a network nothing is to be mended here.
     return fact if stayed_s > longest_s and level.online else None
+
+
+def _unattached(level: Level) -> str:
+    """A bundle that broke breaks again; one that is not ready may have been unlucky, or slow."""
+    return "not_attached" if level.bundle is None else "incompatible"

@@ -89,7 +89,11 @@ class Common:
         """How long a page may stay in a phase."""
         settings = self.settings
         return Limits(
-            settings.wwebjs_load_s, settings.wwebjs_sync_s, settings.wwebjs_reconnect_s, settings.wwebjs_ack_s
+            settings.wwebjs_load_s,
+            settings.wwebjs_attach_s,
+            settings.wwebjs_sync_s,
+            settings.wwebjs_reconnect_s,
+            settings.wwebjs_ack_s,
         )
 
     @staticmethod
@@ -286,10 +290,10 @@ class Life:
                 raise Over(act, row, self._detail(row, level))
 
     def _detail(self, row: Row, level: Level) -> str:
-        if row.fact != "incompatible":
+        if row.fact not in ("incompatible", "not_attached"):
             return ""
-        lacks = ", ".join(level.missing) or level.bundle or "wa-js does not get ready"
-        return f"WhatsApp Web {level.version}, {self._bundle}: {lacks}"
+        lacks = ", ".join(level.missing) or level.bundle
+        return f"WhatsApp Web {level.version}, {self._bundle}" + (f": {lacks}" if lacks else "")
 
     def _over(self, row: Row) -> Over:
         return Over(self._common.spent.decide(row, self._common.now()), row)

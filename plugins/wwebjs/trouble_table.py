@@ -263,6 +263,14 @@ TABLE: Final[tuple[Row, ...]] = (
         pattern=r"(?i)upload|download|media|no_file|ERROR_UPLOAD",
     ),
     # -- a build of WhatsApp that this bundle does not know ------------------------------------------------------------
+    _row(  # seen on a machine with too little time: WhatsApp stood, and wa-js got ready in the next page only
+        "not_attached",
+        Grade.RECOVERABLE,
+        "wa-js does not get ready in WhatsApp's page; when that stays so, another build of wa-js is needed",
+        Step(Act.RELOAD, Budget(1, 1800.0), own=True),
+        Step(Act.RESTART, Budget(1, 1800.0), own=True),
+        Step(Act.NEXT_BUNDLE),
+    ),
     _row(  # whatsapp-web.js #5759, wa-js #3374
         "incompatible",
         Grade.CRITICAL,

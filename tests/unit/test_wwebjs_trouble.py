@@ -15,7 +15,7 @@ from plugins.wwebjs.sending import not_ready, refusal
 from plugins.wwebjs.trouble import RELOADS, RESTARTS, Act, Spent, restart_pause_s
 from plugins.wwebjs.trouble_table import ROWS, TABLE, classify
 
-LIMITS = Limits(load_s=60, sync_s=180, reconnect_s=120, ack_s=60)
+LIMITS = Limits(load_s=60, attach_s=30, sync_s=180, reconnect_s=120, ack_s=60)
 
 
 @pytest.mark.parametrize("reason", get_args(Reason))
@@ -72,12 +72,16 @@ def test_failures_of_the_browser(reason: Reason, text: str, fact: str, act: Act)
         (Level(socket="OPENING"), False, Phase.LOADING, 59, None, []),
         (Level(socket="UNPAIRED"), False, Phase.LOADING, 1, None, []),  # an empty ref
         (Level(socket="UNPAIRED", ref=True), False, Phase.QR, 1, None, []),
-        (Level(socket="UNPAIRED", ref=True), False, Phase.QR, 31, "incompatible", [Act.NEXT_BUNDLE]),
+        (Level(socket="UNPAIRED", ref=True), False, Phase.QR, 31, "not_attached",
+         [Act.RELOAD, Act.RESTART, Act.NEXT_BUNDLE]),
+        (Level(socket="UNPAIRED", ref=True), False, Phase.QR, 29, None, []),
+        (Level(socket="UNPAIRED", ref=True, bundle="broken"), False, Phase.QR, 31, "incompatible", [Act.NEXT_BUNDLE]),
         (Level(socket="UNPAIRED", ref=True, passkey=True), False, Phase.PASSKEY, 999, None, []),
         (Level(socket="UNPAIRED_IDLE"), False, Phase.IDLE, 0, "qr_idle", [Act.REFRESH_QR]),
         (Level(socket="CONNECTED"), False, Phase.SYNCING, 181, "stuck_syncing",
          [Act.RELOAD, Act.RESTART, Act.RESTART, Act.STOP]),
-        (Level(socket="CONNECTED", synced=True), False, Phase.ATTACHING, 31, "incompatible", [Act.NEXT_BUNDLE]),
+        (Level(socket="CONNECTED", synced=True), False, Phase.ATTACHING, 31, "not_attached",
+         [Act.RELOAD, Act.RESTART, Act.NEXT_BUNDLE]),
         (Level(socket="CONNECTED", synced=True, missing=("MsgStore",)), True, Phase.INCOMPATIBLE, 0, "incompatible",
          [Act.NEXT_BUNDLE]),
         (Level(socket="CONNECTED", bundle="broken"), True, Phase.INCOMPATIBLE, 0, "incompatible", [Act.NEXT_BUNDLE]),

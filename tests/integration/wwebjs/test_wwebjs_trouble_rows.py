@@ -21,6 +21,7 @@ from bisnes_core.channel import Sent
 from bisnes_core.errors import FatalToProcess, Retryable, UnknownOutcome
 from bisnes_core.message import Kind
 from bisnes_core.session import Ask, PhoneState, Request
+from plugins.wwebjs.bundle import find_bundles
 from plugins.wwebjs.pairing import note_pairing
 from plugins.wwebjs.profile import Profile
 from plugins.wwebjs.trouble import RELOADS, RESTARTS, Act
@@ -64,6 +65,7 @@ PROVOKED: Final = {
     "impossible": "sending.test_only_its_writer_takes_a_message_back",
     "media_gone": "receiving.test_a_received_file_is_fetched_whole",
     "media_failed": "sending.test_a_file_that_cannot_be_uploaded_is_tried_again",
+    "not_attached": "trouble_rows.test_a_wa_js_that_does_not_get_ready_is_loaded_again_opened_anew_then_replaced",
     "incompatible": "recovery.test_a_changed_whatsapp_is_told_with_its_build_and_not_restarted",
     "page_error": "trouble_rows.test_an_error_of_the_page_that_nobody_knows_is_the_messages_trouble",
     "no_answer": "trouble_rows.test_a_page_that_is_silent_for_a_moment_is_asked_again",
@@ -135,6 +137,25 @@ def spend(phone: Listening, fact: str, times: int) -> None:
             common.spent.decide(ROWS[fact], common.now())
 
     phone.channel.run(decide())
+
+
+# -- wa-js -------------------------------------------------------------------------------------------------------------
+def test_a_wa_js_that_does_not_get_ready_is_loaded_again_opened_anew_then_replaced(
+    whatsapp: WhatsApp, tmp_path: Path, acts: Acts
+) -> None:
+    """Row not_attached, every rung."""
+    lazy = tmp_path / "lazy.js"
+    lazy.write_text("window.WPP = { version: '0.0.1', isFullReady: false };")
+    bundles = (str(lazy), str(find_bundles()[0].path))
+    pages = len(whatsapp.call("GET", "/pages")["pages"])
+    with opened(whatsapp, tmp_path, wwebjs_bundles=bundles, wwebjs_load_s=20.0, wwebjs_attach_s=1.0) as channel:
+        phone = channel.listen()
+        acts.until([("not_attached", Act.RESTART), ("not_attached", Act.NEXT_BUNDLE)])
+        assert len(whatsapp.call("GET", "/pages")["pages"]) == pages + 3
+        # The good one needs its time, on a busy machine more than a second.
+        phone.session.common.settings = channel.settings.model_copy(update={"wwebjs_attach_s": READY_S})
+        phone.until(PhoneState.QR)
+        assert phone.session._bundle == 1
 
 
 # -- the page ----------------------------------------------------------------------------------------------------------
