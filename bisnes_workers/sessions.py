@@ -164,7 +164,8 @@ class SessionKeeper:
         if holding.task.done():
             await self._let_go(holding)
         elif row is None or row.configured_at != holding.configured_at:
-            holding.task.cancel()  # begun again when it is closed, if the phone is still there
+            if not holding.task.cancelling():  # once: a session that closes is not disturbed at it
+                holding.task.cancel()  # begun again when it is closed, if the phone is still there
         else:
             paused = row.paused_until is not None and row.paused_until > datetime.now(UTC)
             await holding.host.settle(row.status, sends=not paused)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from bisnes_core.errors import FatalToProcess
 from bisnes_core.phone import Phone
@@ -131,10 +131,13 @@ class PhoneSession:
             for task in done:
                 task.result()
         finally:
-            await _cancel(main)
-            await _cancel(*helpers)
-            await common.intake.finish(CLOSE_TIMEOUT_S)
-            await common.telling.finish(CLOSE_TIMEOUT_S)
+            await _to_its_end(self._close(main, helpers))
+
+    async def _close(self, main: asyncio.Task[None], helpers: Sequence[asyncio.Task[None]]) -> None:
+        await _cancel(main)
+        await _cancel(*helpers)
+        await self.common.intake.finish(CLOSE_TIMEOUT_S)
+        await self.common.telling.finish(CLOSE_TIMEOUT_S)
 
     async def _hear_requests(self) -> None:
         while True:
@@ -203,9 +206,15 @@ class PhoneSession:
             raise
         finally:
             self._life = None
+            await _to_its_end(self._close_life(life, browser, profile, kill=kill))
+
+    @staticmethod
+    async def _close_life(life: Life, browser: Browser | None, profile: Profile, *, kill: bool) -> None:
+        try:
             await life.close()
             if browser is not None:
                 await (browser.kill() if kill else browser.stop(timeout_s=CLOSE_TIMEOUT_S))
+        finally:
             profile.release()
 
     def _failed(self, failure: BrowserFailed) -> Over:
@@ -274,6 +283,20 @@ class PhoneSession:
 
     def _profile(self) -> Profile:
         return Profile(self.common.settings.wwebjs_profiles_dir, self.phone.company_id, self.phone.phone_index)
+
+
+async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Does something whole, however often this task is cancelled meanwhile: a browser left open has no owner."""
+    task = asyncio.create_task(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as again:
+            cancelled = again
+    task.result()
+    if cancelled is not None:
+        raise cancelled
 
 
 async def _cancel(*tasks: asyncio.Task[None]) -> None:

@@ -49,6 +49,7 @@ def live_through(trial: Trial, login: Moment, sending: Moment) -> None:
     # WhatsApp's page may hand a message over twice; under one id that is one message.
     assert sorted(row["body"] for row in site.web.ledger(trial.number)) == sorted(trial.accepted)
     site.gateway.remove_phone(trial.phone)
+    eventually(lambda: not site.tree(trial.phone), 20, "the removed phone's browser to end")
 
 
 @pytest.mark.timeout(300)

@@ -157,6 +157,17 @@ def test_a_removed_phone_is_closed_and_a_changed_one_opened_anew(worker: Worker,
     assert worker.poll() is None
 
 
+def test_a_session_that_takes_its_time_to_close_is_let_alone(worker: Worker, phone: PhoneOfTest) -> None:
+    phone.until(PhoneState.READY)
+    phone.folder.order("dawdle")
+    eventually(lambda: not (phone.folder.path / "order").exists(), 10, "the order to be followed")
+    with Pool_of(phone.stores) as pool, pool.connection() as conn, conn.transaction():
+        phones.delete_phone(conn, phone.lane)
+    eventually(lambda: phone.folder.diary("closed"), 10, "the removed phone's session to end")
+    assert len(phone.folder.diary("dawdled")) == 1
+    assert worker.poll() is None
+
+
 def test_what_the_process_cannot_survive_ends_it(worker: Worker, phone: PhoneOfTest) -> None:
     phone.until(PhoneState.READY)
     phone.folder.order("fatal")

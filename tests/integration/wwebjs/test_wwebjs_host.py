@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+
+import psutil
 
 from bisnes_core.session import PhoneState
 from plugins.wwebjs.profile import Profile
+from tests.fixtures.one_browser import pid_of
 from tests.fixtures.whatsapp_web import READY_S, Channel, WhatsApp
 
 
@@ -41,6 +45,28 @@ def test_a_profile_that_somebody_else_holds_is_a_conflict_until_it_is_free(whats
         phone.until(PhoneState.QR)
     finally:
         other.release()
+        channel.close()
+
+
+def test_a_session_that_is_told_to_end_again_and_again_closes_its_browser(whatsapp: WhatsApp, tmp_path: Path) -> None:
+    """A Chromium that stands still does not end by itself, and is killed."""
+    channel = Channel(whatsapp, tmp_path)
+    try:
+        phone = channel.listen()
+        phone.until(PhoneState.QR)
+        profile = Profile(channel.settings.wwebjs_profiles_dir, "42", 0)
+        psutil.Process(pid_of(profile, "browser")).suspend()
+
+        async def insist() -> None:
+            while phone.task is not None and not phone.task.done():
+                phone.task.cancel()
+                await asyncio.sleep(0.1)
+
+        channel.run(insist())
+        assert phone.processes() == []
+        profile.hold()
+        profile.release()
+    finally:
         channel.close()
 
 
