@@ -66,9 +66,9 @@ async def find_chromium(
             name for name, path in (("Chromium", browser_path), (DRIVER, driver_path)) if path is None
         )
         raise NoBrowser("no_browser", f"{missing} not found; install with: {MEND}")
-    version, driver_version = await asyncio.gather(
-        _version_of(browser_path, version_timeout_s), _version_of(driver_path, version_timeout_s)
-    )
+    # One after the other: a `gather` that is cancelled does not wait until the slower one's process has ended.
+    version = await _version_of(browser_path, version_timeout_s)
+    driver_version = await _version_of(driver_path, version_timeout_s)
     if major(version) != major(driver_version):
         raise NoBrowser(
             "version_mismatch",
