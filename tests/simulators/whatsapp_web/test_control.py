@@ -105,6 +105,7 @@ def test_scans_of_wrong_old_and_foreign_codes_are_refused(web: Web) -> None:
         web.control("PATCH", "/settings", {"ref_lifetime_s": 0.05})
         async with BarePage(web) as page:
             old = await page.qr()
+            await page.qr()  # its successor: from now on it is an old one
             web.control("PATCH", "/settings", {"ref_lifetime_s": 60.0})
             assert web.ask("POST", "/scan", {"qr": old, "account": ACCOUNT}).json()["code"] == "ref_expired"
             fresh = await page.qr()
