@@ -49,7 +49,9 @@ def test_a_hang_shows_where_and_ends_that_process_alone(tmp_path: Path) -> None:
         [(severity, data)] = eventually(lambda: events_of(gateway, victim, "ended"), 30, "the end of what hung")
         assert (severity, data["cause"]) == ("error", "hung")
         assert "no answer from" in data["reason"]
-        assert "in wait_where_nobody_may_wait" in (home / "logs" / f"{NAME}-error.log").read_text()
+        errors = home / "logs" / f"{NAME}-error.log"
+        told = "in wait_where_nobody_may_wait"
+        eventually(lambda: errors.exists() and told in errors.read_text(), 10, "where it hung")
         gateway.wait_for_status(message, "sent", deadline_s=30)
         assert gateway.pids(NAME) != [victim]
         assert {name: gateway.pids(name) for name in others} == others

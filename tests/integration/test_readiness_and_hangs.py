@@ -168,7 +168,7 @@ def test_a_process_that_hangs_shows_where_and_is_replaced_alone(tmp_path: Path) 
         assert 1.5 <= time.monotonic() - hung_at < 10
         assert (event["pid"], event["data"]["cause"]) == (victim, "hung")
         assert "no answer from" in event["data"]["reason"]
-        assert "in the_function_that_hangs" in circus.log("web-error")
+        circus.wait_for_line("web-error", "in the_function_that_hangs")
         eventually(lambda: online(circus, 2), 15, "its successor")
         assert other in circus.pids("web")
 
