@@ -99,7 +99,8 @@ class SessionHost(Protocol):
         """Stores raw events, in order, before anything else is done about them; durable when it returns.
 
         Waits while the database is away. What is not stored yet must be fetched again from the provider after a crash:
-        a session remembers how far it got (`watermark`) and asks from there.
+        a session asks for everything since the newest stored message (`watermark`), and stores nothing newer before
+        that: what is missing behind the newest would not be asked for again.
         """
 
     async def report(self, news: SessionNews) -> None:

@@ -166,7 +166,7 @@ class WwebjsAdapter(ChannelAdapter):
         """Fetches what came since an instant."""
         async with self._page(phone) as page:
             try:
-                await self._sessions[phone.lane].intake.fetch_since(page, since)
+                await self._sessions[phone.lane].intake.fetch_again(page, since)
             except BrowserFailed as failure:
                 raise Retryable("wwebjs:backfill", str(failure)) from failure
 

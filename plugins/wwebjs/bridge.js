@@ -328,7 +328,9 @@
     const held = new Set(found.map((msg) => String(msg.id)));
     found.push(...model.msgs.getModelsArray().filter((msg) => !held.has(String(msg.id)) && msg.isNewMsg !== undefined));
     const wanted = ordered(found).filter((msg) => msg.t >= since_s);
-    const events = wanted.map(messageEvent);
+    // One that nobody can read is told of as such, like a live one, and does not keep the others back.
+    const events = [];
+    for (const msg of wanted) safely(() => events.push(messageEvent(msg)))();
     for (const msg of wanted) if (msg.hasReaction) events.push(...await reactions(msg));
     return events;
   };

@@ -1,7 +1,8 @@
 """What a phone hears, on its way to storage: raw, in order, before anything else is done about it.
 
-After each (re)connect it catches up from the newest message that is stored; live events wait meanwhile. What is fetched
-is stored in the order of time over all chats, so that a crash in between leaves no hole behind the watermark.
+With each document and each (re)connect a phone falls behind: what the page got before the bridge listened is told by
+nobody. Live events wait until everything since the newest stored message is fetched. What is fetched is stored in the
+order of time over all chats. So a crash at any instant leaves no hole behind the newest stored message.
 """
 
 from __future__ import annotations
@@ -43,11 +44,11 @@ class Intake:
     def __init__(self, name: str, host: SessionHost) -> None:
         self._name = name
         self._host = host
-        self._waiting: deque[bytes] = deque()
+        self._waiting: deque[dict[str, Any]] = deque()
         self._some = asyncio.Event()
-        self._may_store = asyncio.Event()
-        self._may_store.set()
-        self._catching_up = asyncio.Lock()
+        self._caught_up = asyncio.Event()
+        self._falls = 0
+        self._turn = asyncio.Lock()
         #: Events were dropped; catch up again.
         self.overflowed = False
 
@@ -55,19 +56,32 @@ class Intake:
         """A live event; stored in its turn."""
         if len(self._waiting) >= WAITING_MAX:
             self.overflowed = True
+            self.fall_behind()
             return
-        self._waiting.append(self._stored(event))
+        self._waiting.append(event)
         self._some.set()
+
+    def fall_behind(self) -> None:
+        """From now on the page may hold what it told nothing of; live events wait for `catch_up`."""
+        self._falls += 1
+        self._caught_up.clear()
 
     async def run(self) -> None:
         """Stores until cancelled."""
         while True:
             await self._some.wait()
-            await self._may_store.wait()
-            await self._store_some()
+            await self._caught_up.wait()
+            async with self._turn:
+                if self._caught_up.is_set():
+                    await self._store_some()
 
     async def finish(self, timeout_s: float) -> None:
-        """Stores what is left, within a deadline; what does not fit is fetched again at the next start."""
+        """Stores what is left, within a deadline.
+
+        What does not fit is fetched again at the next start, as are messages that came after others that are missing.
+        """
+        if not self._caught_up.is_set():
+            self._waiting = deque(event for event in self._waiting if event["type"] != "message")
         try:
             async with asyncio.timeout(timeout_s):
                 while self._waiting:
@@ -76,7 +90,7 @@ class Intake:
             _log.warning("%d events of phone %s are fetched again later", len(self._waiting), self._name)
 
     async def _store_some(self) -> None:
-        batch = [self._waiting[at] for at in range(min(BATCH, len(self._waiting)))]
+        batch = [self._stored(self._waiting[at]) for at in range(min(BATCH, len(self._waiting)))]
         if batch:
             await self._host.keep(batch)
         for _ in batch:
@@ -84,33 +98,42 @@ class Intake:
         if not self._waiting:
             self._some.clear()
 
-    async def catch_up(self, page: Page, first_since: datetime | None) -> int:
-        """Stores what came since the newest stored message.
+    async def catch_up(self, page: Page, first_since: datetime) -> int:
+        """Stores what came since the newest stored message; live events go on, unless it fell behind once more.
 
         Args:
             page: ready.
-            first_since: where to begin when nothing is stored yet; None for everything.
+            first_since: where to begin when nothing is stored yet.
 
         Returns:
             How many events that were.
 
         Raises:
-            BrowserFailed: when the page did not go along; live events go on.
+            BrowserFailed: when the page did not go along; live events wait for the next try.
         """
-        watermark = await self._host.watermark()
-        since = watermark - MARGIN if watermark else first_since
-        return await self.fetch_since(page, since)
+        async with self._turn:
+            falls = self._falls
+            count = await self._fetch(page, await self._missing_since() or first_since)
+            if falls == self._falls:
+                self._caught_up.set()
+        return count
 
-    async def fetch_since(self, page: Page, since: datetime | None) -> int:
-        """Stores what came since an instant, before any live event that is not stored yet."""
-        async with self._catching_up:
-            self._may_store.clear()
-            try:
-                events = await self._history(page, since)
-                for start in range(0, len(events), BATCH):
-                    await self._host.keep([self._stored(event) for event in events[start : start + BATCH]])
-            finally:
-                self._may_store.set()
+    async def fetch_again(self, page: Page, since: datetime | None) -> None:
+        """Stores what came since an instant, and what is missing before it; before any live event that waits."""
+        async with self._turn:
+            if since is not None and not self._caught_up.is_set():
+                missing_since = await self._missing_since()
+                since = missing_since and min(since, missing_since)
+            await self._fetch(page, since)
+
+    async def _missing_since(self) -> datetime | None:
+        newest = await self._host.watermark()
+        return newest - MARGIN if newest else None
+
+    async def _fetch(self, page: Page, since: datetime | None) -> int:
+        events = await self._history(page, since)
+        for start in range(0, len(events), BATCH):
+            await self._host.keep([self._stored(event) for event in events[start : start + BATCH]])
         return len(events)
 
     async def _history(self, page: Page, since: datetime | None) -> list[dict[str, Any]]:

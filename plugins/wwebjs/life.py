@@ -12,6 +12,7 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -21,6 +22,7 @@ from bisnes_core.session import Ask, PhoneState, Request
 from bisnes_core.settings import Settings
 from plugins.wwebjs.browser_failed import BrowserFailed
 from plugins.wwebjs.bundle import Bundle
+from plugins.wwebjs.catching_up import CatchingUp
 from plugins.wwebjs.intake import Intake, now
 from plugins.wwebjs.level import STATES, Level, Limits, Phase, fact_of, phase_of
 from plugins.wwebjs.page import Event, Page
@@ -144,8 +146,13 @@ class Life:
         self._phase_at = common.now()
         self._was_ready = False
         self._expects_login = False
-        self._catching: asyncio.Task[None] | None = None
-        self._caught_up = False
+        self._catching_up = CatchingUp(
+            str(common.phone.lane),
+            common.intake,
+            partial(paired_at, common.profile),
+            common.settings.wwebjs_probe_s,
+            common.wake.set,
+        )
         self._noted = False
         self._met: tuple[str, float] | None = None
         self._memory_at = common.now()
@@ -159,9 +166,7 @@ class Life:
     async def close(self) -> None:
         """Nothing is sent or fetched any more."""
         self.page = None
-        if self._catching is not None:
-            self._catching.cancel()
-            await asyncio.gather(self._catching, return_exceptions=True)
+        await self._catching_up.close()
 
     async def open(self, starts: asyncio.Semaphore) -> None:
         """Loads the page; without a network it is tried again, in the same browser."""
@@ -186,7 +191,7 @@ class Life:
             case "level":
                 self._common.wake.set()
             case "hello":
-                self._caught_up = False
+                self._catching_up.fall_behind()
                 self._common.wake.set()
             case "trouble":
                 _log.warning("phone %s: the bridge could not read an event: %s", self._common.phone.lane, event["what"])
@@ -202,7 +207,8 @@ class Life:
                 await self._judge(level)
             await self._serve(level)
             await self._look_at_memory(level)
-            busy = self._phase is not Phase.READY or self._common.recycle is not None
+            behind = bool(self._catching_up.missed)
+            busy = behind or self._phase is not Phase.READY or self._common.recycle is not None
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(LOOK_S, self._common.settings.wwebjs_probe_s) if busy else
                                            self._common.settings.wwebjs_probe_s):  # fmt: skip
@@ -241,6 +247,8 @@ class Life:
         fact = fact_of(
             phase, level, self._common.now() - self._phase_at, self._common.limits, expected_login=self._expects_login
         )
+        if phase is Phase.READY and fact is None and self._catching_up.is_hopeless:
+            fact = "not_caught_up"
         row = ROWS[fact] if fact else None
         if row is not None:
             await self._meet(row, level)
@@ -258,7 +266,7 @@ class Life:
     def _enter(self, phase: Phase) -> None:
         if phase is not self._phase:
             if self._phase is Phase.READY:
-                self._caught_up = False
+                self._catching_up.fall_behind()
             self._phase, self._phase_at = phase, self._common.now()
 
     async def _meet(self, row: Row, level: Level) -> None:
@@ -282,7 +290,8 @@ class Life:
                 await self._page.ask("refreshQr")
             case Act.RELOAD:
                 _log.info("phone %s: %s, the page is loaded again", self._common.phone.lane, row.fact)
-                self.page, self._caught_up, self._met = None, False, None
+                self.page, self._met = None, None
+                self._catching_up.fall_behind()
                 await self._page.reload(timeout_s=self._common.settings.wwebjs_load_s)
                 self._enter(Phase.LOADING)
                 self._phase_at = self._common.now()
@@ -290,6 +299,8 @@ class Life:
                 raise Over(act, row, self._detail(row, level))
 
     def _detail(self, row: Row, level: Level) -> str:
+        if row.fact == "not_caught_up":
+            return self._catching_up.missed
         if row.fact not in ("incompatible", "not_attached"):
             return ""
         lacks = ", ".join(level.missing) or level.bundle
@@ -305,29 +316,15 @@ class Life:
         self.page = self._page
         until = level.restricted_until_s
         restricted = until is not None and (until == 0 or until > now().timestamp())
+        missed = self._catching_up.missed and sentence(ROWS["not_caught_up"], self._catching_up.missed)
         self._common.telling.show(
             PhoneState.RESTRICTED if restricted else PhoneState.READY,
-            "WhatsApp lets this phone answer, but not begin chats" if restricted else "",
+            "WhatsApp lets this phone answer, but not begin chats" if restricted else missed,
             build=level.version,
             phone_number=level.number,
             restricted_until=datetime.fromtimestamp(until, UTC) if restricted and until else None,
         )
-        if self._common.intake.overflowed:
-            self._common.intake.overflowed = self._caught_up = False
-        if not self._caught_up and (self._catching is None or self._catching.done()):
-            self._caught_up = True
-            self._catching = asyncio.create_task(self._catch(), name=f"catch up {self._common.phone.lane}")
-
-    async def _catch(self) -> None:
-        try:
-            count = await self._common.intake.catch_up(self._page, paired_at(self._common.profile))
-        except BrowserFailed as failure:
-            self._caught_up = False
-            _log.info("phone %s could not catch up: %s", self._common.phone.lane, failure)
-        else:
-            _log.info("phone %s caught up with %d events", self._common.phone.lane, count)
-            await self._page.browser.collect_garbage()
-        self._common.wake.set()  # what has come back meanwhile is caught up with at once
+        self._catching_up.go_on(self._page)
 
     async def _look_at_memory(self, level: Level | None) -> None:
         due_s = self._memory_at + self._common.settings.wwebjs_memory_check_s - self._common.now()

@@ -80,6 +80,13 @@ TABLE: Final[tuple[Row, ...]] = (
         Step(Act.RESTART, Budget(2, 3600.0), own=True),
         state=PhoneState.AUTHENTICATED,
     ),
+    _row(  # until then nothing that came in is stored, since what came before it would be behind the watermark
+        "not_caught_up",
+        Grade.RECOVERABLE,
+        "what was written to this phone while it was away cannot be fetched; nothing newer is stored before it",
+        Step(Act.RELOAD, Budget(1, 1800.0), own=True),
+        Step(Act.RESTART, Budget(1, 1800.0), own=True),
+    ),
     _row(  # wppconnect-server #2211: "connected" was shown meanwhile
         "reconnecting",
         Grade.RECOVERABLE,

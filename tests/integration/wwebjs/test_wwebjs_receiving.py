@@ -6,14 +6,16 @@ import base64
 import itertools
 from collections import defaultdict
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from bisnes_core.channel import Change, Changed, Inbound, SentElsewhere
-from bisnes_core.errors import Permanent
+from bisnes_core.errors import Permanent, Retryable
 from bisnes_core.message import Kind
 from bisnes_core.session import PhoneState
+from plugins.wwebjs.intake import MARGIN
 from tests.fixtures.eventually import eventually
 from tests.fixtures.whatsapp_web import READY_S, SOON_S, Channel, Listening, WhatsApp
 
@@ -191,6 +193,32 @@ def test_nothing_is_lost_while_storage_waits(phone: Listening, whatsapp: WhatsAp
     phone.channel.later(phone.host.storing.set)
     heard(phone, made[-1])
     assert [each.text for each in phone.host.inbound if each.chat_id == f"{person}@c.us"] == [str(n) for n in range(20)]
+
+
+def test_nothing_is_stored_before_what_came_earlier_and_is_not_fetched_yet(
+    phone: Listening, whatsapp: WhatsApp, person: str
+) -> None:
+    """Catching up begins at the newest stored message: what is older and missing would never be asked for again."""
+    heard(phone, whatsapp.write(NUMBER, **{"from": person, "text": "before"}))
+    browser, of_page = phone.page.browser, "window.__bisnes.chatsSince"
+    refuse = f"{of_page} = (since_s) => {{ window.asked.push(since_s); throw Error('no'); }}"
+    phone.channel.run(browser.call(f"() => {{ window.whole = {of_page}; window.asked = []; {refuse}; }}"))
+    with whatsapp.fault("state", account=NUMBER, state="OPENING"):
+        phone.until(PhoneState.DISCONNECTED)
+    eventually(lambda: phone.host.news and "cannot be fetched" in phone.host.news.detail, SOON_S, "it is told")
+    made = [whatsapp.write(NUMBER, **{"from": person, "text": f"{n}"}) for n in range(3)]
+    waiting = phone.session.intake._waiting
+    eventually(lambda: made[-1] in str(waiting), SOON_S, "they are heard")
+    assert [each.text for each in phone.host.inbound if each.chat_id == f"{person}@c.us"] == ["before"]
+    with pytest.raises(Retryable, match="backfill"):  # a person's question leaves no gap either
+        phone.channel.run(phone.channel.adapter.backfill(phone.phone, datetime.now(UTC)))
+    newest_at = phone.host.newest
+    assert newest_at is not None
+    assert max(phone.channel.run(browser.call("() => window.asked"))) <= (newest_at - MARGIN).timestamp()
+    phone.channel.run(browser.call(f"() => {{ {of_page} = window.whole; }}"))
+    heard(phone, made[-1])
+    assert [each.text for each in phone.host.inbound if each.chat_id == f"{person}@c.us"] == ["before", "0", "1", "2"]
+    eventually(lambda: phone.host.news and phone.host.news.detail == "", SOON_S, "all is well")
 
 
 def test_500_messages_in_20_chats_that_came_while_we_were_away_are_stored_once_each_in_order(

@@ -31,6 +31,7 @@ from tests.fixtures.whatsapp_web import READY_S, SOON_S, Channel, Listening, Wha
 
 CHAT: Final = "60122222222@c.us"
 NUMBERS: Final = ("60111111301", "60111111302")
+ALONE: Final = "60111111303"
 #: One page is made larger than the other by so much.
 GROWTH_MB: Final = 200
 
@@ -41,6 +42,7 @@ PROVOKED: Final = {
     "navigated": "recovery.test_a_page_that_loads_itself_anew_goes_on_in_the_same_browser",
     "not_up": "recovery.test_a_page_that_never_comes_up_is_loaded_again_then_opened_anew",
     "stuck_syncing": "recovery.test_stuck_at_99_percent_it_gives_up_after_its_rounds_and_keeps_the_profile",
+    "not_caught_up": "trouble_rows.test_what_came_meanwhile_and_cannot_be_fetched_is_left_to_a_person_and_not_lost",
     "reconnecting": "recovery.test_a_connection_that_does_not_come_back_is_loaded_again",
     "no_ack": "recovery.test_a_message_without_acknowledgement_brings_one_reload_and_leaves_once",
     "outdated": "recovery.test_an_outdated_page_is_loaded_again_once_then_another_bundle_is_needed",
@@ -86,7 +88,7 @@ def test_every_row_has_a_test_that_provokes_it() -> None:
 @contextmanager
 def opened(whatsapp: WhatsApp, home: Path, **settings: object) -> Iterator[Channel]:
     """A channel of its own."""
-    quick = {"wwebjs_probe_s": 1.0, "wwebjs_probe_timeout_s": 1.0, "wwebjs_load_s": 2.0, "deliver_timeout_s": 5.0}
+    quick = {"wwebjs_probe_s": 1.0, "wwebjs_probe_timeout_s": 3.0, "wwebjs_load_s": 4.0, "deliver_timeout_s": 5.0}
     channel = Channel(whatsapp, home, **quick | settings)
     try:
         yield channel
@@ -156,6 +158,29 @@ def test_a_wa_js_that_does_not_get_ready_is_loaded_again_opened_anew_then_replac
         phone.session.common.settings = channel.settings.model_copy(update={"wwebjs_attach_s": READY_S})
         phone.until(PhoneState.QR)
         assert phone.session._bundle == 1
+
+
+def test_what_came_meanwhile_and_cannot_be_fetched_is_left_to_a_person_and_not_lost(
+    whatsapp: WhatsApp, tmp_path: Path, acts: Acts
+) -> None:
+    """Row not_caught_up, every rung."""
+    good = find_bundles()
+    spoiled = tmp_path / "spoiled.js"
+    spoiled.write_text(f"{good[0].path.read_text()}\nwindow.__bisnes.chatsSince = () => {{ throw new Error('no'); }};")
+    with opened(whatsapp, tmp_path, wwebjs_bundles=(str(spoiled),), wwebjs_load_s=20.0) as channel:
+        phone = channel.listen().pair(ALONE)
+        made = whatsapp.write(ALONE, **{"from": "60122222222", "text": "hello"})
+        eventually(lambda: phone.host.news and "cannot be fetched" in phone.host.news.detail, SOON_S, "it is told")
+        pages = len(whatsapp.call("GET", "/pages")["pages"])
+        acts.until([("not_caught_up", Act.RESTART), ("not_caught_up", Act.STOP)])
+        assert "cannot be fetched" in phone.until(PhoneState.ERROR).detail
+        assert len(whatsapp.call("GET", "/pages")["pages"]) == pages + 2  # a reload and a new browser
+        assert phone.host.inbound == []
+        phone.session._bundles = good
+        phone.ask(Request(Ask.RESTART))
+        phone.until(PhoneState.READY)
+        (stored,) = eventually(lambda: phone.host.inbound, SOON_S, "it is stored")
+        assert made in stored.provider_message_id
 
 
 # -- the page ----------------------------------------------------------------------------------------------------------
@@ -271,7 +296,8 @@ def test_a_browser_that_is_always_too_large_is_replaced_four_times_then_kept(
     whatsapp: WhatsApp, tmp_path: Path, acts: Acts
 ) -> None:
     """Row memory_soft, to its last rung."""
-    with opened(whatsapp, tmp_path, wwebjs_memory_check_s=0.2, wwebjs_memory_soft_bytes=1_000_000) as channel:
+    limits = {"wwebjs_memory_check_s": 0.2, "wwebjs_memory_soft_bytes": 1_000_000}
+    with opened(whatsapp, tmp_path, wwebjs_load_s=20.0, **limits) as channel:
         phone = channel.listen()
         acts.until([("memory_soft", Act.RECYCLE)] * 4)
         phone.until(PhoneState.QR)
