@@ -22,9 +22,9 @@ from tests.fixtures.whatsapp_web import READY_S, SOON_S, DiskFiles, WhatsApp
 
 NUMBER = "60111111111"
 #: Seconds after which a send gives up; the page answers within milliseconds, 50 sends at once within a second.
-TIMEOUT_S = 3.0
+TIMEOUT_S = 6.0
 #: The page stands still for so long: past the send's deadline, but not so long that its browser is replaced.
-HANG_S = 4.0
+HANG_S = 7.0
 
 FAULTS: dict[Mood, list[dict[str, Any]]] = {
     Mood.REFUSES: [{"kind": "refuse"}],

@@ -37,7 +37,7 @@ def channel(whatsapp: WhatsApp, tmp_path_factory: pytest.TempPathFactory) -> Ite
         tmp_path_factory.mktemp("wwebjs"),
         deliver_timeout_s=3.0,
         wwebjs_probe_s=1.0,
-        wwebjs_probe_timeout_s=1.0,
+        wwebjs_probe_timeout_s=3.0,
         wwebjs_load_s=2.5,
         wwebjs_sync_s=1.0,
         wwebjs_reconnect_s=1.5,

@@ -249,10 +249,10 @@ def test_a_page_in_an_endless_loop_hurts_only_its_own_browser(profile: Profile, 
 
     async def scenario() -> None:
         async with browser_on(profile, url) as stuck, browser_on(other_profile, url) as other:
-            calls = [asyncio.create_task(stuck.call("() => { for (;;); }", timeout_s=1.0)) for _ in range(8)]
+            calls = [asyncio.create_task(stuck.call("() => { for (;;); }", timeout_s=3.0)) for _ in range(8)]
             began = time.monotonic()
             assert await other.call("() => 2") == 2
-            assert time.monotonic() - began < 0.8  # it waited for nobody's deadline
+            assert time.monotonic() - began < 2.4  # it waited for nobody's deadline
             failures = await asyncio.gather(*calls, return_exceptions=True)
             assert [failure.reason for failure in failures if isinstance(failure, BrowserFailed)] == ["timeout"] * 8
             began = time.monotonic()
