@@ -190,7 +190,7 @@ class Life:
         match event["type"]:
             case "level":
                 self._common.wake.set()
-            case "hello":
+            case "hello" | "gap":
                 self._catching_up.fall_behind()
                 self._common.wake.set()
             case "trouble":

@@ -77,7 +77,7 @@ class Page:
 
     Args:
         browser: started.
-        on_event: gets each event once, in order.
+        on_event: gets each event once, in order; one of type `gap` where the page does not hold the next ones any more.
     """
 
     def __init__(self, browser: Browser, on_event: Callable[[Event], None]) -> None:
@@ -151,6 +151,7 @@ class Page:
         for text in await self.ask("since", last, timeout_s=timeout_s):
             self._deliver(orjson.loads(text))
         if self._order.has_gap:
-            _log.warning("events of a page were lost; the next catching up brings their messages")
+            _log.warning("events of a page were lost; catching up brings their messages")
+            self._on_event({"type": "gap"})
             for event in self._order.skip_gap():
                 self._on_event(event)

@@ -16,6 +16,7 @@ from bisnes_core.errors import Permanent, Retryable
 from bisnes_core.message import Kind
 from bisnes_core.session import PhoneState
 from plugins.wwebjs.intake import MARGIN
+from plugins.wwebjs.page import Order
 from tests.fixtures.eventually import eventually
 from tests.fixtures.whatsapp_web import READY_S, SOON_S, Channel, Listening, WhatsApp
 
@@ -193,6 +194,25 @@ def test_nothing_is_lost_while_storage_waits(phone: Listening, whatsapp: WhatsAp
     phone.channel.later(phone.host.storing.set)
     heard(phone, made[-1])
     assert [each.text for each in phone.host.inbound if each.chat_id == f"{person}@c.us"] == [str(n) for n in range(20)]
+
+
+@pytest.mark.parametrize("held", [True, False], ids=["that the page still holds", "that are gone"])
+def test_events_that_did_not_arrive_cost_no_message(
+    phone: Listening, whatsapp: WhatsApp, person: str, monkeypatch: pytest.MonkeyPatch, held: bool
+) -> None:
+    page, of_page = phone.page, "window.__bisnes.since"
+    with monkeypatch.context() as way:
+        way.setattr(Order, "take", lambda _order, _event: [])
+        made = [whatsapp.write(NUMBER, **{"from": person, "text": f"{n}"}) for n in range(3)]
+        last = page._order._last
+        told = "() => window.__bisnes.level().seq"
+        eventually(lambda: phone.channel.run(page.browser.call(told)) >= last + 3, SOON_S, "the page has told them")
+    if not held:
+        once = f"{of_page} = (last) => {{ {of_page} = all; return all(last).slice(-1); }}"
+        phone.channel.run(page.browser.call(f"() => {{ const all = {of_page}; {once}; }}"))
+    phone.channel.later(phone.session.suspect)
+    heard(phone, made[-1])
+    assert [each.text for each in phone.host.inbound if each.chat_id == f"{person}@c.us"] == ["0", "1", "2"]
 
 
 def test_nothing_is_stored_before_what_came_earlier_and_is_not_fetched_yet(
