@@ -167,7 +167,8 @@ def test_what_came_meanwhile_and_cannot_be_fetched_is_left_to_a_person_and_not_l
     good = find_bundles()
     spoiled = tmp_path / "spoiled.js"
     spoiled.write_text(f"{good[0].path.read_text()}\nwindow.__bisnes.chatsSince = () => {{ throw new Error('no'); }};")
-    with opened(whatsapp, tmp_path, wwebjs_bundles=(str(spoiled),), wwebjs_load_s=20.0) as channel:
+    quick = {"wwebjs_load_s": 20.0, "wwebjs_probe_s": 0.3}
+    with opened(whatsapp, tmp_path, wwebjs_bundles=(str(spoiled),), **quick) as channel:
         phone = channel.listen().pair(ALONE)
         made = whatsapp.write(ALONE, **{"from": "60122222222", "text": "hello"})
         eventually(lambda: phone.host.news and "cannot be fetched" in phone.host.news.detail, SOON_S, "it is told")
